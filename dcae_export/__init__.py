@@ -1,0 +1,18 @@
+"""Take DC-AE, the deep-compression autoencoder, from PyTorch to any machine."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dcae_export.runtime.autoencoder import Autoencoder
+
+__all__ = ["Autoencoder", "__version__"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: ``import dcae_export`` alone loads neither NumPy nor ONNX Runtime."""
+    if name == "Autoencoder":
+        from dcae_export.runtime.autoencoder import Autoencoder  # noqa: PLC0415
+
+        return Autoencoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,206 @@
+"""The manifest of a bundle: the only place that knows its JSON's shape."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+GraphName = Literal["encoder", "decoder"]
+AxisName = Literal["batch", "height", "width"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=255)]
+SymbolicDim = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*\*)?(batch|height|width)$")]
+Dim = Annotated[int, Field(ge=1)] | SymbolicDim
+
+
+class Record(BaseModel):
+    """A part of the manifest: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Producer(Record):
+    """What made the bundle. ``time`` is UTC, as in 2026-01-31T12:00:00Z."""
+
+    package: str
+    torch: str
+    onnx: str
+    time: str
+
+
+class Model(Record):
+    """Which network this is and where its weights came from.
+
+    ``id`` identifies the graphs: weights, configuration, exporter options and package version.
+    """
+
+    preset: str
+    id: Sha256
+    weights: str
+    weights_sha256: Sha256
+    licence: str | None
+
+
+class ImageFormat(Record):
+    """What the graphs take and give: float32 NCHW in [-1, 1], or uint8 NHWC in [0, 255]."""
+
+    channels: Literal[3]
+    dtype: Literal["float32", "uint8"]
+    layout: Literal["NCHW", "NHWC"]
+    range: tuple[float, float]
+
+
+class Latent(Record):
+    """The latent: a diffusion model sees (z - shift) * scaling_factor; None where it is not published."""
+
+    channels: Annotated[int, Field(ge=1)]
+    downsample: Annotated[int, Field(ge=1)]
+    scaling_factor: float | None
+    shift: float
+
+
+class Port(Record):
+    """An input or output of a graph. A dimension is INT, NAME or "INT*NAME"; height and width are the latent grid's."""
+
+    name: str
+    dtype: Literal["float32", "uint8"]
+    shape: tuple[Dim, ...]
+
+    def resolve(self, axes: dict[str, int]) -> tuple[int, ...]:
+        """The shape for given values of the named axes."""
+        return tuple(dim if isinstance(dim, int) else _evaluate(dim, axes) for dim in self.shape)
+
+    def axes(self, shape: tuple[int, ...]) -> dict[str, int] | None:
+        """The values of the named axes that give ``shape``; None where no values do."""
+        found: dict[str, int] = {}
+        if len(shape) != len(self.shape):
+            return None
+        for dim, size in zip(self.shape, shape, strict=True):
+            if isinstance(dim, int):
+                if dim != size:
+                    return None
+                continue
+            factor, name = _split(dim)
+            if size % factor or found.setdefault(name, size // factor) != size // factor:
+                return None
+        return found
+
+
+def _split(dim: str) -> tuple[int, str]:
+    factor, star, name = dim.partition("*")
+    return (int(factor), name) if star else (1, factor)
+
+
+def _evaluate(dim: str, axes: dict[str, int]) -> int:
+    factor, name = _split(dim)
+    return factor * axes[name]
+
+
+class AxisRange(Record):
+    """The values that a named axis may take, both ends included."""
+
+    min: Annotated[int, Field(ge=1)]
+    max: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "AxisRange":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+
+class Graph(Record):
+    """One ONNX file: ``data`` lists its external weight files, ``ranges`` bounds each named axis."""
+
+    path: RelativePath
+    data: tuple[RelativePath, ...]
+    target: Literal["generic", "cpu", "cuda", "tensorrt", "web"]
+    precision: Literal["fp32"]
+    opset: Annotated[int, Field(ge=18, le=23)]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    ranges: dict[AxisName, AxisRange]
+
+    @model_validator(mode="after")
+    def _every_axis_has_a_range(self) -> "Graph":
+        dims = [dim for port in (*self.inputs, *self.outputs) for dim in port.shape]
+        names = {_split(dim)[1] for dim in dims if isinstance(dim, str)}
+        if names != set(self.ranges):
+            raise ValueError(f"named axes {sorted(names)} and ranges {sorted(self.ranges)} differ")
+        return self
+
+
+class Golden(Record):
+    """Small arrays that every runtime must reproduce: files by the names of the graph's inputs and outputs."""
+
+    graph: GraphName
+    inputs: dict[str, RelativePath]
+    outputs: dict[str, RelativePath]
+
+
+class File(Record):
+    """A file of the bundle."""
+
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Bound(Record):
+    """A tolerance of ``dcae_export.parity`` as it was when the bundle was judged."""
+
+    relative_l2: float
+    max_abs: float
+    because: str
+
+
+class ParityRecord(Record):
+    """One measurement of the gate. ``psnr_db`` is null where the arrays were equal."""
+
+    graph: GraphName
+    input: str
+    reference: str
+    runtime: str
+    max_abs: float
+    relative_l2: float
+    psnr_db: float | None
+    tolerance: Bound
+    verdict: Literal["passed"]
+
+
+class Simplification(Record):
+    """What the simplifier did to a graph: ``outcome`` says why where its result was not used."""
+
+    graph: GraphName
+    simplifier: Literal["onnxsim", "onnxslim", "none"]
+    outcome: str
+    nodes_before: int
+    nodes_after: int
+
+
+class Manifest(Record):
+    """A whole manifest. Every file of the bundle but the manifest itself is in ``files``."""
+
+    format_version: Literal[1]
+    producer: Producer
+    model: Model
+    image: ImageFormat
+    latent: Latent
+    graphs: dict[GraphName, Graph]
+    golden: tuple[Golden, ...]
+    simplification: tuple[Simplification, ...]
+    parity: tuple[ParityRecord, ...]
+    files: dict[RelativePath, File]
+
+    @model_validator(mode="after")
+    def _every_named_file_is_listed(self) -> "Manifest":
+        named = [name for graph in self.graphs.values() for name in (graph.path, *graph.data)]
+        named += [name for case in self.golden for name in (*case.inputs.values(), *case.outputs.values())]
+        missing = sorted(set(named) - set(self.files))
+        if missing:
+            raise ValueError(f"not listed in files: {', '.join(missing)}")
+        if any(re.fullmatch(MANIFEST_NAME, name, re.IGNORECASE) for name in self.files):
+            raise ValueError(f"{MANIFEST_NAME} cannot list itself")
+        return self

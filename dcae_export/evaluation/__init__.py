@@ -1,0 +1,1 @@
+"""Judge results: parity on this machine, and picture quality."""

@@ -1,0 +1,1 @@
+"""DC-AE in PyTorch: configurations, modules, published presets and their weights."""

@@ -1,0 +1,70 @@
+"""Starting values for parameters: for training, and random ones that hide nothing from a comparison."""
+
+import math
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dcae_export.models.attention import EfficientViTBlock
+from dcae_export.models.layers import ResBlock, RMSNorm2d
+
+Norms = (RMSNorm2d, nn.BatchNorm2d)
+
+
+@torch.no_grad()
+def initialize_for_training(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
+    """Draw convolution weights with unit gain; residual branches start as zero.
+
+    A branch that ends in a norm of weight 0 leaves the identity and, around a change of resolution, the
+    residual-autoencoding shortcuts: training starts from a linear path that already reconstructs.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            std = 1.0 / math.sqrt(part.weight[0].numel())
+            part.weight.normal_(0.0, std, generator=generator)
+            if part.bias is not None:
+                part.bias.zero_()
+        elif isinstance(part, Norms):
+            part.weight.fill_(1.0)
+            part.bias.zero_()
+    for part in module.modules():
+        if isinstance(part, ResBlock):
+            _zero(part.norm)
+        elif isinstance(part, EfficientViTBlock):
+            _zero(part.attention.norm)
+            _zero(part.mlp.norm)
+
+
+def _zero(norm: nn.Module) -> None:
+    assert isinstance(norm, Norms)
+    norm.weight.zero_()
+
+
+def random_state(module: nn.Module, *, seed: int) -> dict[str, Tensor]:
+    """Random values for every parameter and buffer of ``module``, whose tensors may be on the meta device.
+
+    No tensor is left at a neutral value (norm weights 1 +- 0.2, biases and running means +- 0.1, running
+    variances 0.5 to 1.5): with default initialisation most biases, norm weights and running statistics can
+    be dropped without any change of the output, and a comparison of outputs would prove nothing.
+    A tensor depends on the seed and its own name only, so a decoder alone draws the same values.
+    """
+    return {name: _random(name, tensor, seed=seed) for name, tensor in module.state_dict().items()}
+
+
+def _random(name: str, tensor: Tensor, *, seed: int) -> Tensor:
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    shape = tuple(tensor.shape)
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(int(rng.integers(1, 1000)))
+    if name.endswith("running_var"):
+        return torch.from_numpy(rng.uniform(0.5, 1.5, shape).astype(np.float32))
+    if len(shape) == 1:
+        centre, spread = (1.0, 0.2) if name.endswith("weight") else (0.0, 0.1)
+        drawn = rng.uniform(centre - spread, centre + spread, shape)
+        return torch.from_numpy(drawn.astype(np.float32))
+    fan_in = math.prod(shape[1:])
+    drawn = rng.standard_normal(shape, dtype=np.float32)
+    drawn *= np.float32(1.0 / math.sqrt(fan_in))
+    return torch.from_numpy(drawn)

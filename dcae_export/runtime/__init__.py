@@ -1,0 +1,1 @@
+"""Run a bundle with ONNX Runtime, NumPy and OpenCV; never with PyTorch."""
