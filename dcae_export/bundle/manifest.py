@@ -1,6 +1,5 @@
 """The manifest of a bundle: the only place that knows its JSON's shape."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -11,7 +10,9 @@ MANIFEST_NAME = "manifest.json"
 GraphName = Literal["encoder", "decoder"]
 AxisName = Literal["batch", "height", "width"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-RelativePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=255)]
+# No component is empty, "." or "..", and none begins with a dot: hidden names are the writer's own.
+RELATIVE_PATH_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH_PATTERN, max_length=255)]
 SymbolicDim = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*\*)?(batch|height|width)$")]
 Dim = Annotated[int, Field(ge=1)] | SymbolicDim
 
@@ -197,10 +198,32 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _every_named_file_is_listed(self) -> "Manifest":
         named = [name for graph in self.graphs.values() for name in (graph.path, *graph.data)]
-        named += [name for case in self.golden for name in (*case.inputs.values(), *case.outputs.values())]
+        named += [
+            name for case in self.golden for name in (*case.inputs.values(), *case.outputs.values())
+        ]
         missing = sorted(set(named) - set(self.files))
         if missing:
             raise ValueError(f"not listed in files: {', '.join(missing)}")
-        if any(re.fullmatch(MANIFEST_NAME, name, re.IGNORECASE) for name in self.files):
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ_on_every_file_system(self) -> "Manifest":
+        folded = {name.casefold() for name in self.files}
+        if len(folded) != len(self.files):
+            raise ValueError("files has two names that differ only in case")
+        if MANIFEST_NAME in folded:
             raise ValueError(f"{MANIFEST_NAME} cannot list itself")
+        return self
+
+    @model_validator(mode="after")
+    def _golden_cases_name_the_graphs_ports(self) -> "Manifest":
+        for case in self.golden:
+            graph = self.graphs.get(case.graph)
+            if graph is None:
+                raise ValueError(f"golden case for {case.graph}, which graphs does not have")
+            ports = {port.name for port in graph.inputs}, {port.name for port in graph.outputs}
+            if (set(case.inputs), set(case.outputs)) != ports:
+                raise ValueError(
+                    f"golden case does not name the inputs and outputs of {case.graph}"
+                )
         return self

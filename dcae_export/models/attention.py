@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcae_export.models.layers import RMSNorm2d
+from dcae_export.models.layers import RMSNorm2d, at_least_float32
 
 HEAD_DIM = 32
 
@@ -34,7 +34,7 @@ class LinearAttention(nn.Module):
     """Multi-scale ReLU linear attention (LiteMLA) with an RMS norm at its end.
 
     Channels of ``qkv`` are grouped per head: q, k, v of head 0, then of head 1, and so on.
-    Sums and the division run in float32: in float16 the epsilon is 0 and sums over 4096 positions overflow.
+    Sums and the division run in float32 or wider: in float16 the epsilon is 0 and sums over 4096 positions overflow.
     """
 
     eps = 1e-15
@@ -51,7 +51,8 @@ class LinearAttention(nn.Module):
         if len(self.multiscale):
             qkv = torch.cat([qkv, *(conv(qkv) for conv in self.multiscale)], dim=1)
         heads = qkv.shape[1] // (3 * HEAD_DIM)
-        qkv_BGDN = qkv.reshape(x_BCHW.shape[0], heads, 3 * HEAD_DIM, -1).float()
+        qkv_BGDN = qkv.reshape(x_BCHW.shape[0], heads, 3 * HEAD_DIM, -1)
+        qkv_BGDN = qkv_BGDN.to(at_least_float32(qkv))
         q_BGDN, k_BGDN, v_BGDN = qkv_BGDN.split(HEAD_DIM, dim=2)
         q_BGDN, k_BGND = F.relu(q_BGDN), F.relu(k_BGDN).transpose(2, 3)
         out_BGDN = (v_BGDN @ k_BGND) @ q_BGDN

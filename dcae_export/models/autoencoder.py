@@ -204,7 +204,9 @@ class Encoder(nn.Module):
         for stage, following in zip(config.stages, [*rest, None], strict=True):
             blocks = _blocks(stage)
             if blocks and following is not None:
-                blocks.append(_down(config.downsampling, stage.width, following.width, shortcut=True))
+                blocks.append(
+                    _down(config.downsampling, stage.width, following.width, shortcut=True)
+                )
             self.stages.append(nn.Sequential(*blocks))
         self.conv_out = LatentConv(
             config.stages[-1].width, latent_channels, shortcut=config.latent_shortcut

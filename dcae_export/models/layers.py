@@ -12,10 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def at_least_float32(x: Tensor) -> torch.dtype:
+    """The dtype of ``x``, or float32 where that is narrower."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
 class RMSNorm2d(nn.Module):
     """Divide each pixel by the root mean square over its channels, then scale and shift.
 
-    No mean is subtracted, yet there is a bias. Computed in float32 whatever the input's dtype.
+    No mean is subtracted, yet there is a bias. Computed in float32 or wider.
     """
 
     eps = 1e-5
@@ -26,9 +31,9 @@ class RMSNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        x = x_BCHW.float()
+        x = x_BCHW.to(at_least_float32(x_BCHW))
         x = x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + self.eps)
-        x = x * self.weight.float()[:, None, None] + self.bias.float()[:, None, None]
+        x = x * self.weight.to(x.dtype)[:, None, None] + self.bias.to(x.dtype)[:, None, None]
         return x.to(x_BCHW.dtype)
 
 
@@ -48,9 +53,7 @@ class ResBlock(nn.Module):
 
 def average_channels(x_BCHW: Tensor, channels: int) -> Tensor:
     """Average consecutive groups of channels down to ``channels``: (B, C, H, W) -> (B, channels, H, W)."""
-    group = x_BCHW.shape[1] // channels
-    # A 1x1 convolution's worth of slices instead of a 5-D view: runtimes dislike five dimensions.
-    return torch.stack([x_BCHW[:, i::group] for i in range(group)]).mean(dim=0)
+    return x_BCHW.unflatten(1, (channels, -1)).mean(dim=2)
 
 
 def duplicate_channels(x_BCHW: Tensor, channels: int) -> Tensor:

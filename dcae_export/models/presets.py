@@ -51,7 +51,9 @@ _DEEP_WIDTHS = {6: (512, 1024, 1024), 7: (512, 1024, 1024, 2048), 8: (512, 1024,
 _SANA_WIDTHS = (128, 256, 512, 512, 1024, 1024)
 
 
-def _dc_ae_1_0(num_stages: int, latent_channels: int, scaling_factor: float | None) -> AutoencoderConfig:
+def _dc_ae_1_0(
+    num_stages: int, latent_channels: int, scaling_factor: float | None
+) -> AutoencoderConfig:
     deep = _attention(_DEEP_WIDTHS[num_stages], 2)
     return AutoencoderConfig(
         encoder=EncoderConfig(

@@ -1,0 +1,206 @@
+"""Checkpoints of autoencoders: load, check, build, save.
+
+A checkpoint is read in the official or the diffusers layout and held in our keys, in float32. Each tensor of
+a file is used exactly once; what a file holds is told from its tensors and its config.json, never from its
+name.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dcae_export.errors import ConfigError, WeightsError
+from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig
+from dcae_export.models.checkpoint_folder import locate, save_folder
+from dcae_export.models.diffusers_config import to_diffusers
+from dcae_export.models.identity import identify
+from dcae_export.models.initialization import random_state
+from dcae_export.models.key_map import COUNTER, Entry, Layout, detect_layout, key_map
+from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.tensor_files import read_json_object, read_tensors
+
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+_MAX_LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """Weights of one autoencoder.
+
+    ``preset`` is ``"custom"`` where no preset has the configuration. ``state`` is in our keys and float32
+    (``num_batches_tracked`` int64); its tensors may be views of the mapped file. ``sha256`` is
+    ``state_digest(state)``. ``licence`` is None where the source states none.
+    """
+
+    config: AutoencoderConfig
+    preset: str
+    state: dict[str, Tensor]
+    source: str
+    sha256: str
+    licence: str | None
+
+
+def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
+    """Read a weights file (.safetensors, its shards' index, .pt, .pth, .ckpt) or a folder with config.json.
+
+    A lone file is known by its tensors if only one preset has them; otherwise ``variant`` is needed.
+
+    Raises:
+        WeightsError: The file is malformed, or not exactly the autoencoder that it should be.
+        RefusedError: A pickle that holds more than tensors.
+        UsageError: No such variant.
+    """
+    files = locate(path)
+    stored = read_tensors(files.weights)
+    declaration = None if files.config is None else read_json_object(files.config)
+    try:
+        layout = detect_layout(stored)
+        shapes = {name: tuple(tensor.shape) for name, tensor in stored.items()}
+        identity = identify(declaration, shapes, layout, variant=variant)
+        state = _collect(stored, key_map(identity.config, layout), of=identity.preset)
+    except (WeightsError, ConfigError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    return Checkpoint(
+        config=identity.config,
+        preset=identity.preset,
+        state=state,
+        source=str(path),
+        sha256=state_digest(state),
+        licence=files.licence,
+    )
+
+
+def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
+    """Random weights for a published autoencoder: the same for the same seed, of no use for pictures.
+
+    Raises:
+        UsageError: No such variant.
+    """
+    name = preset_name(variant)
+    config = PRESETS[name].config
+    with torch.device("meta"):
+        autoencoder = Autoencoder(config)
+    state = random_state(autoencoder, seed=seed)
+    return Checkpoint(
+        config=config,
+        preset=name,
+        state=state,
+        source=f"random:{seed}",
+        sha256=state_digest(state),
+        licence=None,
+    )
+
+
+def load_autoencoder(checkpoint: Checkpoint) -> Autoencoder:
+    """The networks of a checkpoint, for inference; they share the checkpoint's tensors."""
+    with torch.device("meta"):
+        autoencoder = Autoencoder(checkpoint.config)
+    autoencoder.load_state_dict(checkpoint.state, strict=True, assign=True)
+    return autoencoder.eval().requires_grad_(requires_grad=False)
+
+
+def save_checkpoint(
+    checkpoint: Checkpoint, folder: Path, *, layout: Layout, force: bool = False
+) -> None:
+    """Write a folder with config.json and one safetensors file; it appears whole or not at all.
+
+    Raises:
+        InputError: The folder exists and ``force`` is off, or cannot be written.
+        ConfigError: The layout has no way to say what the configuration is.
+        ResourceError: The disk is full.
+    """
+    if layout is Layout.DIFFUSERS:
+        config = to_diffusers(checkpoint.config)
+    elif checkpoint.preset in PRESETS:
+        config: dict[str, object] = {"model_name": checkpoint.preset}
+    else:
+        raise ConfigError(
+            "the official layout can only name a published autoencoder; use the diffusers layout"
+        )
+    tensors: dict[str, Tensor] = {}
+    for entry in key_map(checkpoint.config, layout):
+        tensors.update(entry.split(checkpoint.state[entry.key].contiguous()))
+    save_folder(folder, config=config, tensors=tensors, layout=layout, force=force)
+
+
+def convert(
+    source: Path, target: Path, *, layout: Layout, variant: str | None = None, force: bool = False
+) -> Checkpoint:
+    """Write a checkpoint in another layout; what was read is returned.
+
+    Raises:
+        DcaeError: As ``load_checkpoint`` and ``save_checkpoint``.
+    """
+    checkpoint = load_checkpoint(source, variant=variant)
+    save_checkpoint(checkpoint, target, layout=layout, force=force)
+    return checkpoint
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """The sha256 of weights in our keys: names, shapes and float32 values in the order of the names.
+
+    It does not depend on the layout or precision of a file. Counters of batches are left out: they take no
+    part in any result and a file may lack them.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        if key.endswith(COUNTER):
+            continue
+        tensor = state[key]
+        digest.update(f"{key} {list(tensor.shape)}\n".encode())
+        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+        digest.update(values.astype("<f4", copy=False).data)
+    return digest.hexdigest()
+
+
+def _collect(
+    stored: dict[str, Tensor], entries: tuple[Entry, ...], *, of: str
+) -> dict[str, Tensor]:
+    """The state in our keys, each stored tensor used exactly once.
+
+    Batch norms' counters may be absent, all of them and not some: tools that keep floats only drop them.
+    """
+    if not any(name.endswith(COUNTER) for name in stored):
+        counters = [name for entry in entries for name in entry.names if name.endswith(COUNTER)]
+        stored = stored | dict.fromkeys(counters, torch.tensor(0))
+    faults = _faults(stored, entries)
+    if not faults:
+        state = {
+            entry.key: entry.join([_widen(stored[name]) for name in entry.names])
+            for entry in entries
+        }
+        faults = [f"{key} is not finite" for key, tensor in state.items() if not _is_finite(tensor)]
+        if not faults:
+            return state
+    listed = "; ".join(faults[:_MAX_LISTED])
+    rest = len(faults) - _MAX_LISTED
+    more = f"; and {rest} more" if rest > 0 else ""
+    raise WeightsError(f"these are not the weights of {of}: {listed}{more}")
+
+
+def _faults(stored: dict[str, Tensor], entries: tuple[Entry, ...]) -> list[str]:
+    expected = {name: entry.stored_shape for entry in entries for name in entry.names}
+    faults = [f"{name} is missing" for name in expected if name not in stored]
+    faults += [f"{name} is unknown" for name in stored if name not in expected]
+    for name in (name for name in expected if name in stored):
+        tensor, shape = stored[name], expected[name]
+        if tuple(tensor.shape) != shape:
+            faults.append(f"{name} has shape {list(tensor.shape)} for {list(shape)}")
+        elif tensor.dtype not in ((torch.int64,) if name.endswith(COUNTER) else _FLOATS):
+            faults.append(f"{name} has dtype {tensor.dtype}")
+    return faults
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point():
+        return True
+    low, high = tensor.aminmax()
+    return bool(low.isfinite() and high.isfinite())

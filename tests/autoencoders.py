@@ -1,0 +1,77 @@
+"""Small autoencoders of every published form, and diffusers' own ones to compare with."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig, Stage
+from dcae_export.models.diffusers_config import to_diffusers as diffusers_fields
+from dcae_export.models.initialization import random_state
+from dcae_export.models.weights import Checkpoint, state_digest
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderDC
+
+SHRINKING = 16
+
+
+def shrink(config: AutoencoderConfig) -> AutoencoderConfig:
+    """The same graph at a sixteenth of the widths: every kind of layer, at thousandths of the cost."""
+    return dataclasses.replace(
+        config,
+        encoder=dataclasses.replace(
+            config.encoder, stages=tuple(_narrow(stage) for stage in config.encoder.stages)
+        ),
+        decoder=dataclasses.replace(
+            config.decoder, stages=tuple(_narrow(stage) for stage in config.decoder.stages)
+        ),
+        latent_channels=config.latent_channels // SHRINKING,
+    )
+
+
+def small_checkpoint(config: AutoencoderConfig, *, seed: int = 0) -> Checkpoint:
+    """Random weights, none of them neutral, for a configuration that no preset has."""
+    with torch.device("meta"):
+        autoencoder = Autoencoder(config)
+    state = random_state(autoencoder, seed=seed)
+    return Checkpoint(
+        config=config,
+        preset="custom",
+        state=state,
+        source=f"random:{seed}",
+        sha256=state_digest(state),
+        licence=None,
+    )
+
+
+def to_diffusers(config: AutoencoderConfig, *, seed: int = 0) -> "AutoencoderDC":
+    """diffusers' own autoencoder of this configuration, every tensor of it drawn at random."""
+    # Seconds to import, for the few tests that need it.
+    from diffusers import AutoencoderDC  # noqa: PLC0415
+
+    with torch.device("meta"):
+        autoencoder = AutoencoderDC.from_config(diffusers_fields(config))
+    state = random_state(autoencoder, seed=seed)
+    autoencoder.load_state_dict(state, strict=True, assign=True)
+    return autoencoder.eval().requires_grad_(requires_grad=False)
+
+
+def save_diffusers(autoencoder: "AutoencoderDC", folder: Path) -> Path:
+    """Write a folder with diffusers' own code."""
+    autoencoder.save_pretrained(folder)
+    return folder
+
+
+def random_input(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal values."""
+    drawn = np.random.default_rng([seed, math.prod(shape)]).standard_normal(shape, dtype=np.float32)
+    return torch.from_numpy(drawn)
+
+
+def _narrow(stage: Stage) -> Stage:
+    return dataclasses.replace(stage, width=stage.width // SHRINKING)

@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+
+from dcae_export.errors import UsageError
+from dcae_export.models.autoencoder import Autoencoder
+from dcae_export.models.key_map import Layout, key_map
+from dcae_export.models.presets import PRESETS, SHORT_NAMES, preset_name
+
+# Trainable parameters, float elements with running statistics, keys in diffusers' layout.
+COUNTS = {
+    "dc-ae-f32c32-in-1.0": (323_356_460, 323_369_260, 362),
+    "dc-ae-f32c32-in-1.0-256px": (323_356_460, 323_369_260, 362),
+    "dc-ae-f32c32-mix-1.0": (323_356_460, 323_369_260, 362),
+    "dc-ae-f64c128-in-1.0": (676_896_140, 676_908_940, 418),
+    "dc-ae-f64c128-mix-1.0": (676_896_140, 676_908_940, 418),
+    "dc-ae-f128c512-in-1.0": (1_120_682_252, 1_120_695_052, 474),
+    "dc-ae-f128c512-mix-1.0": (1_120_682_252, 1_120_695_052, 474),
+    "dc-ae-f32c32-sana-1.0": (312_250_275, 312_250_275, 375),
+    "dc-ae-f32c32-sana-1.1": (312_250_275, 312_250_275, 375),
+    "dc-ae-lite-f32c32-sana-1.1": (421_181_228, 421_181_228, 293),
+    "dc-ae-f32c128-1.5": (523_609_740, 523_609_740, 296),
+    "dc-ae-f64c128-1.5": (714_741_644, 714_741_644, 340),
+}
+SCALING_FACTORS = {
+    "dc-ae-f32c32-in-1.0": 0.3189,
+    "dc-ae-f32c32-in-1.0-256px": None,
+    "dc-ae-f32c32-mix-1.0": 0.4552,
+    "dc-ae-f64c128-in-1.0": 0.2889,
+    "dc-ae-f64c128-mix-1.0": 0.4538,
+    "dc-ae-f128c512-in-1.0": 0.4883,
+    "dc-ae-f128c512-mix-1.0": 0.3620,
+    "dc-ae-f32c32-sana-1.0": 0.41407,
+    "dc-ae-f32c32-sana-1.1": 0.41407,
+    "dc-ae-lite-f32c32-sana-1.1": 0.41407,
+    "dc-ae-f32c128-1.5": None,
+    "dc-ae-f64c128-1.5": 0.5935,
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_the_published_number_of_elements_and_keys(name):
+    with torch.device("meta"):
+        autoencoder = Autoencoder(PRESETS[name].config)
+    trainable = sum(parameter.numel() for parameter in autoencoder.parameters())
+    floats = sum(t.numel() for t in autoencoder.state_dict().values() if t.is_floating_point())
+    stored = key_map(PRESETS[name].config, Layout.DIFFUSERS)
+    assert (trainable, floats, sum(len(e.names) for e in stored)) == COUNTS[name]
+    assert sum(math.prod(e.shape) for e in stored if not e.key.endswith("tracked")) == floats
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_the_published_scaling_factor(name):
+    assert PRESETS[name].config.scaling_factor == SCALING_FACTORS[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_named_after_its_compression_and_channels(name):
+    config = PRESETS[name].config
+    assert f"-f{config.downsample}c{config.latent_channels}-" in name
+
+
+@pytest.mark.parametrize(("short", "name"), SHORT_NAMES.items())
+def test_a_short_name_stands_for_a_preset(short, name):
+    assert preset_name(short) == name
+    assert preset_name(name) == name
+
+
+def test_an_unknown_variant_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"f31.*f32.*dc-ae-f64c128-1\.5"):
+        preset_name("f31")
