@@ -114,13 +114,18 @@ class AxisRange(Record):
 
 
 class Graph(Record):
-    """One ONNX file: ``data`` lists its external weight files, ``ranges`` bounds each named axis."""
+    """One ONNX file: ``data`` lists its external weight files, ``ranges`` bounds each named axis.
+
+    ``activation_bytes`` is the sum of the tensors alive at the worst node, for one position of every named
+    axis: times batch * height * width it forecasts what a run needs beyond the weights.
+    """
 
     path: RelativePath
     data: tuple[RelativePath, ...]
     target: Literal["generic", "cpu", "cuda", "tensorrt", "web"]
     precision: Literal["fp32"]
     opset: Annotated[int, Field(ge=18, le=23)]
+    activation_bytes: Annotated[int, Field(ge=0)]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     ranges: dict[AxisName, AxisRange]

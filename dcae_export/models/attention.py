@@ -53,7 +53,7 @@ class LinearAttention(nn.Module):
         heads = qkv.shape[1] // (3 * HEAD_DIM)
         qkv_BGDN = qkv.reshape(x_BCHW.shape[0], heads, 3 * HEAD_DIM, -1)
         qkv_BGDN = qkv_BGDN.to(at_least_float32(qkv))
-        q_BGDN, k_BGDN, v_BGDN = qkv_BGDN.split(HEAD_DIM, dim=2)
+        q_BGDN, k_BGDN, v_BGDN = torch.split(qkv_BGDN, HEAD_DIM, dim=2)
         q_BGDN, k_BGND = F.relu(q_BGDN), F.relu(k_BGDN).transpose(2, 3)
         out_BGDN = (v_BGDN @ k_BGND) @ q_BGDN
         weight_BG1N = k_BGND.sum(dim=2, keepdim=True) @ q_BGDN

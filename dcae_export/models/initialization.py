@@ -59,12 +59,12 @@ def _random(name: str, tensor: Tensor, *, seed: int) -> Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.tensor(int(rng.integers(1, 1000)))
     if name.endswith("running_var"):
-        return torch.from_numpy(rng.uniform(0.5, 1.5, shape).astype(np.float32))
+        return torch.as_tensor(rng.uniform(0.5, 1.5, shape).astype(np.float32))
     if len(shape) == 1:
         centre, spread = (1.0, 0.2) if name.endswith("weight") else (0.0, 0.1)
         drawn = rng.uniform(centre - spread, centre + spread, shape)
-        return torch.from_numpy(drawn.astype(np.float32))
+        return torch.as_tensor(drawn.astype(np.float32))
     fan_in = math.prod(shape[1:])
     drawn = rng.standard_normal(shape, dtype=np.float32)
     drawn *= np.float32(1.0 / math.sqrt(fan_in))
-    return torch.from_numpy(drawn)
+    return torch.as_tensor(drawn)

@@ -53,7 +53,7 @@ class ResBlock(nn.Module):
 
 def average_channels(x_BCHW: Tensor, channels: int) -> Tensor:
     """Average consecutive groups of channels down to ``channels``: (B, C, H, W) -> (B, channels, H, W)."""
-    return x_BCHW.unflatten(1, (channels, -1)).mean(dim=2)
+    return torch.unflatten(x_BCHW, 1, (channels, -1)).mean(dim=2)
 
 
 def duplicate_channels(x_BCHW: Tensor, channels: int) -> Tensor:

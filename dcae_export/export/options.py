@@ -1,0 +1,47 @@
+"""What a user can choose about an export."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dcae_export.errors import UsageError
+from dcae_export.export.target import TargetName
+
+SimplifierName = Literal["onnxsim", "onnxslim", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportOptions:
+    """Options of an export.
+
+    ``size`` is (height, width) in pixels, None for graphs that take any size. ``batch`` goes with a size.
+    ``image_io`` puts uint8 NHWC pictures in and out of the graphs. ``single_file`` keeps weights inside the
+    .onnx files.
+    """
+
+    target: TargetName = "generic"
+    size: tuple[int, int] | None = None
+    batch: int | None = None
+    image_io: bool = False
+    simplifier: SimplifierName = "onnxsim"
+    single_file: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.size is None:
+            raise UsageError("a batch size goes with --size; a dynamic graph takes any batch")
+
+    def grid(self, downsample: int) -> tuple[int, int, int] | None:
+        """(batch, height, width) on the latent grid, or None for dynamic graphs.
+
+        Raises:
+            UsageError: The size is no multiple of ``downsample``; the message names the nearest that are.
+        """
+        if self.size is None:
+            return None
+        for side in self.size:
+            if side <= 0 or side % downsample:
+                below = max(side // downsample, 1) * downsample
+                raise UsageError(
+                    f"size {side} is no multiple of {downsample}; "
+                    f"the nearest are {below} and {below + downsample}"
+                )
+        return (self.batch or 1, self.size[0] // downsample, self.size[1] // downsample)

@@ -1,0 +1,107 @@
+"""Trace a module into an ONNX graph with named axes, and bring it into its final form."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes.common import (
+    ClearMetadataAndDocStringPass,
+    CommonSubexpressionEliminationPass,
+    RemoveUnusedNodesPass,
+    RemoveUnusedOpsetsPass,
+)
+from torch import Tensor, nn
+
+from dcae_export.bundle.manifest import Port
+from dcae_export.errors import ExportError
+from dcae_export.export.passes.constant_reshapes import constant_reshapes
+from dcae_export.export.passes.fold_padding import fold_padding
+from dcae_export.export.passes.interleave_phases import interleave_phases
+from dcae_export.export.target import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """A graph's one input and one output."""
+
+    input: Port
+    output: Port
+
+
+def trace(
+    module: nn.Module, example: Tensor, signature: Signature, *, target: Target
+) -> ir.Model:
+    """Trace ``module`` on ``example``; every named axis of the signature stays open.
+
+    Raises:
+        ExportError: torch could not trace it, or wrote another opset than the target's.
+    """
+    axes = {name: torch.export.Dim(name) for name in ("batch", "height", "width")}
+    dynamic = {
+        place: _dimension(dim, axes)
+        for place, dim in enumerate(signature.input.shape)
+        if isinstance(dim, str)
+    }
+    with _quiet():
+        try:
+            program = torch.onnx.export(  # pyright: ignore[reportUnknownMemberType]
+                module,
+                (example,),
+                dynamo=True,
+                opset_version=target.opset,
+                dynamic_shapes=(dynamic,) if dynamic else None,
+                input_names=[signature.input.name],
+                output_names=[signature.output.name],
+                verbose=False,
+            )
+        except Exception as error:
+            raise ExportError(f"torch could not trace the module: {error}") from error
+    assert program is not None
+    model = program.model
+    interleave_phases(model)
+    fold_padding(model)
+    constant_reshapes(model)
+    CommonSubexpressionEliminationPass()(model)
+    RemoveUnusedNodesPass()(model)
+    RemoveUnusedOpsetsPass()(model)
+    ClearMetadataAndDocStringPass()(model)
+    _name(model, signature)
+    if model.opset_imports != {"": target.opset}:
+        raise ExportError(
+            f"torch wrote opset {dict(model.opset_imports)}, the target needs {target.opset}"
+        )
+    return model
+
+
+def _dimension(dim: str, axes: dict[str, torch.export.Dim]) -> object:
+    factor, star, name = dim.partition("*")
+    return int(factor) * axes[name] if star else axes[factor]  # type: ignore[operator]
+
+
+def _name(model: ir.Model, signature: Signature) -> None:
+    """Write the signature's shapes on the graph, and nothing that depends on this machine."""
+    for value, port in (
+        (model.graph.inputs[0], signature.input),
+        (model.graph.outputs[0], signature.output),
+    ):
+        value.shape = ir.Shape(list(port.shape))
+    model.graph.name = "dcae"
+    model.producer_name, model.producer_version = "dcae-export", None
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Keep torch's notes to its own developers (torchvision, deprecations) off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,139 @@
+"""Encode and decode pictures with a bundle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcae_export.bundle.manifest import GraphName
+from dcae_export.bundle.reader import Bundle
+from dcae_export.errors import UsageError
+from dcae_export.runtime.image import Fit, fit, to_tensor, to_uint8
+from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.session import Session
+
+
+class Autoencoder:
+    """A bundle's encoder and decoder. Each session is opened when it is first used.
+
+    ```python
+    autoencoder = Autoencoder.open("dc-ae-f64c128-in-1.0")
+    back = autoencoder.reconstruct(image)      # uint8 (H, W, 3) -> uint8 (1, H, W, 3)
+    ```
+    """
+
+    def __init__(self, bundle: Bundle, *, provider: Provider, threads: int | None) -> None:
+        self.bundle = bundle
+        self._provider = provider
+        self._threads = threads
+        self._sessions: dict[GraphName, Session] = {}
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Path | str,
+        *,
+        provider: Provider = Provider.CPU,
+        threads: int | None = None,
+        verify_hashes: bool = True,
+    ) -> "Autoencoder":
+        """Open the bundle in a folder.
+
+        Args:
+            bundle: The folder.
+            provider: Where to run; nothing else is used in its place.
+            threads: Threads inside one operator; None is one per physical core.
+            verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
+
+        Raises:
+            BundleError: The bundle is missing, incomplete, malformed or of a newer format.
+            RefusedError: It names or contains a way out of its folder.
+        """
+        return cls(
+            Bundle.open(bundle, verify_hashes=verify_hashes), provider=provider, threads=threads
+        )
+
+    @property
+    def divisor(self) -> int:
+        """Pixels of the image per position of the latent, along each side."""
+        return self.bundle.manifest.latent.downsample
+
+    def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode pictures whose sides are multiples of ``divisor``.
+
+        Args:
+            image: RGB, (H, W, 3) or (N, H, W, 3).
+
+        Returns:
+            The raw latent, (N, channels, H / divisor, W / divisor).
+
+        Raises:
+            UsageError: The shape is not one that the graph takes.
+        """
+        images = _batch(image)
+        if any(side % self.divisor for side in images.shape[1:3]):
+            raise UsageError(
+                f"{images.shape[2]}x{images.shape[1]} is no multiple of {self.divisor}; "
+                "pad, crop or resize it with dcae_export.runtime.image.fit"
+            )
+        is_uint8 = self.bundle.manifest.image.dtype == "uint8"
+        outputs = self._run("encoder", {"image": images if is_uint8 else to_tensor(images)})
+        return cast("NDArray[np.float32]", outputs["latent"])
+
+    def decode(self, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Decode raw latents.
+
+        Args:
+            latent: (N, channels, h, w), as ``encode`` gives it.
+
+        Returns:
+            RGB pictures, (N, h * divisor, w * divisor, 3).
+
+        Raises:
+            UsageError: The shape is not one that the graph takes.
+            ParityError: The result is not finite.
+        """
+        image = self._run("decoder", {"latent": latent})["image"]
+        if image.dtype == np.uint8:
+            return cast("NDArray[np.uint8]", image)
+        return to_uint8(cast("NDArray[np.float32]", image))
+
+    def reconstruct(
+        self, image: NDArray[np.uint8], *, mode: Fit = Fit.PAD
+    ) -> NDArray[np.uint8]:
+        """Encode and decode pictures of any size.
+
+        Args:
+            image: RGB, (H, W, 3) or (N, H, W, 3).
+            mode: What to do with a size that is no multiple of ``divisor``; padding is cropped off again.
+
+        Returns:
+            RGB pictures, (N, H, W, 3); smaller or resized where ``mode`` says so.
+        """
+        fitted = [fit(one, divisor=self.divisor, mode=mode) for one in _batch(image)]
+        height, width = fitted[0][1]
+        batch = np.stack([one for one, _ in fitted])
+        return self.decode(self.encode(batch))[:, :height, :width]
+
+    def close(self) -> None:
+        """Release the sessions and their memory; the next call opens them again."""
+        self._sessions.clear()
+
+    def _run(
+        self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]
+    ) -> dict[str, NDArray[np.generic]]:
+        if name not in self._sessions:
+            self._sessions[name] = Session(
+                self.bundle.check_graph(name), provider=self._provider, threads=self._threads
+            )
+        return self._sessions[name].run(inputs)
+
+
+def _batch(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
+        raise UsageError(
+            f"a picture is uint8 (H, W, 3) or (N, H, W, 3), got {image.dtype} {list(image.shape)}"
+        )
+    return image if image.ndim == 4 else image[None]

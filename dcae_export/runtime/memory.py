@@ -1,0 +1,19 @@
+"""Know before the work whether the memory is there."""
+
+import psutil
+
+from dcae_export.errors import ResourceError
+
+
+def require_memory(needed: int, *, what: str) -> None:
+    """Check that ``needed`` bytes are available.
+
+    Raises:
+        ResourceError: They are not; the message holds both figures.
+    """
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise ResourceError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "
+            "close other programs or choose a smaller size"
+        )
