@@ -93,6 +93,7 @@ def tiny_manifest(files: dict[str, File]) -> Manifest:
                 target="generic",
                 precision="fp32",
                 opset=OPSET,
+                activation_bytes=4 * (2 * 3 * FACTOR**2),  # features and image
                 inputs=(ports["latent"],),
                 outputs=(ports["image"],),
                 ranges={name: AxisRange(min=1, max=8) for name in ("batch", "height", "width")},

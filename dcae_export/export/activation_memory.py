@@ -15,7 +15,10 @@ def activation_bytes(model: ir.Model) -> int:
     """
     nodes = list(model.graph)
     last_use = {
-        value: index for index, node in enumerate(nodes) for value in node.inputs if value is not None
+        value: index
+        for index, node in enumerate(nodes)
+        for value in node.inputs
+        if value is not None
     }
     alive = {value: _bytes(value) for value in model.graph.inputs}
     worst = 0

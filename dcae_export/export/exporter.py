@@ -43,6 +43,7 @@ from dcae_export.export.passes.fold_batch_norm import fold_batch_norm
 from dcae_export.export.passes.fold_downsampling import fold_downsampling
 from dcae_export.export.passes.fold_latent_shortcut import fold_latent_shortcut
 from dcae_export.export.passes.fold_upsampling import fold_upsampling
+from dcae_export.export.passes.keep_attention_epsilon import keep_attention_epsilon
 from dcae_export.export.passes.rms_norm_operator import use_rms_norm_operator
 from dcae_export.export.simplify import USED, Simplified, simplify
 from dcae_export.export.structure import check_structure
@@ -121,7 +122,7 @@ def export(
     with BundleWriter(target, force=force, wait=wait) as writer, torch.no_grad():
         writer.require_space(int(1.05 * weight_bytes) + 2**26)
         require_memory(2 * weight_bytes, what=f"exporting {checkpoint.preset}")
-        exported = {
+        exported: dict[GraphName, _Exported] = {
             job.name: _export_graph(job, writer.staging, options, model_id, progress)
             for job in _jobs(checkpoint, options, grid, progress)
         }
@@ -155,11 +156,12 @@ def export(
 
 
 def fold(module: nn.Module, target: Target) -> None:
-    """Apply every exact simplification of the module, in place, in the form that ``target`` wants."""
+    """Apply every exact change of the module, in place, in the form that ``target`` wants."""
     fold_batch_norm(module)
     fold_upsampling(module)
     fold_downsampling(module)
     fold_latent_shortcut(module)
+    keep_attention_epsilon(module)
     if target.rms_norm is RMSNormForm.OPERATOR:
         use_rms_norm_operator(module)
 
@@ -243,7 +245,7 @@ def _pictures(
             levels = np.stack([_drawn(height, width, phase) for phase in range(batch)])
         else:
             levels = rng.integers(0, 256, (batch, height, width, IMAGE_CHANNELS), dtype=np.uint8)
-        tensor = torch.from_numpy(levels)
+        tensor = torch.as_tensor(levels)
         pictures[name] = (
             tensor
             if options.image_io
@@ -272,7 +274,7 @@ def _latents(
     for name, (batch, rows, columns) in _grids(grid).items():
         if name != "picture":
             shape = (batch, config.latent_channels, rows, columns)
-            latents[name] = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32) * scale)
+            latents[name] = torch.as_tensor(rng.standard_normal(shape, dtype=np.float32) * scale)
     return latents
 
 
@@ -294,7 +296,9 @@ def _export_graph(
     tolerance = UINT8 if job.signature.output.dtype == "uint8" else FP32
     progress(f"{job.name}: writing and comparing with PyTorch")
     try:
-        graph, parity = _publish(job, simplified.model, staging, options, model_id, cases, tolerance)
+        graph, parity = _publish(
+            job, simplified.model, staging, options, model_id, cases, tolerance
+        )
     except ParityError:
         if simplified.outcome != USED:
             raise
@@ -319,7 +323,7 @@ def _export_graph(
     )
 
 
-def _publish(  # noqa: PLR0913 - the one place where all of an export meets
+def _publish(  # noqa: PLR0913, PLR0917 - the one place where all of an export meets
     job: _Job,
     model: ir.Model,
     staging: Path,
@@ -330,6 +334,7 @@ def _publish(  # noqa: PLR0913 - the one place where all of an export meets
 ) -> tuple[Graph, list[ParityRecord]]:
     """Save one graph and hold the saved file to the reference."""
     check_structure(model, name=job.name)
+    model.metadata_props.clear()  # A simplifier's notes on itself.
     model.metadata_props["dcae.model_id"] = model_id
     model.metadata_props["dcae.format_version"] = str(FORMAT_VERSION)
     path = staging / f"{job.name}.onnx"
@@ -363,9 +368,9 @@ def _save(model: ir.Model, path: Path, options: ExportOptions) -> tuple[Path, ..
             f"{path.name}: {total / 1e9:.1f} GB of weights do not fit in one file; leave out --single-file"
         )
     if options.single_file or total < EXTERNAL_FROM_BYTES:
-        ir.save(model, path)
+        ir.save(model, path)  # pyright: ignore[reportUnknownMemberType] - half typed
         return ()
-    ir.save(
+    ir.save(  # pyright: ignore[reportUnknownMemberType] - half typed
         model,
         path,
         external_data=f"{path.name}.data",
@@ -379,9 +384,7 @@ def _save(model: ir.Model, path: Path, options: ExportOptions) -> tuple[Path, ..
 def _ranges(signature: Signature, options: ExportOptions) -> dict[AxisName, AxisRange]:
     if options.size is not None:
         return {}
-    image = next(
-        port for port in (signature.input, signature.output) if port.name == "image"
-    )
+    image = next(port for port in (signature.input, signature.output) if port.name == "image")
     factor = int(str(next(dim for dim in image.shape if "*" in str(dim))).partition("*")[0])
     side = AxisRange(min=1, max=MAX_SIDE_PIXELS // factor)
     return {"batch": AxisRange(min=1, max=MAX_BATCH), "height": side, "width": side}

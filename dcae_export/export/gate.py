@@ -34,7 +34,9 @@ def reference_case(module: nn.Module, name: str, value: Tensor) -> Case:
     """
     expected = module(value)
     if not torch.isfinite(expected).all():
-        raise ExportError(f"PyTorch's own output for {name} is not finite; the weights are unusable")
+        raise ExportError(
+            f"PyTorch's own output for {name} is not finite; the weights are unusable"
+        )
     return Case(name=name, input=value.numpy(), expected=expected.numpy())
 
 

@@ -28,6 +28,8 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.batch is not None and self.size is None:
             raise UsageError("a batch size goes with --size; a dynamic graph takes any batch")
+        if self.batch is not None and self.batch < 1:
+            raise UsageError(f"batch {self.batch}: at least one picture at a time")
 
     def grid(self, downsample: int) -> tuple[int, int, int] | None:
         """(batch, height, width) on the latent grid, or None for dynamic graphs.

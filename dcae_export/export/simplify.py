@@ -35,35 +35,61 @@ class Simplified:
     nodes_after: int
 
 
+class _Unusable(Exception):
+    """Why the simplifier's result is not used."""
+
+
 def simplify(model: ir.Model, *, simplifier: SimplifierName) -> Simplified:
     """Simplify ``model``, or say in the outcome why it stays as it was."""
-    before = len(list(model.graph))
     if simplifier == "none":
         return _unchanged(model, UNCHANGED)
+    try:
+        simplified = _simplified(model, simplifier)
+    except _Unusable as reason:
+        return _unchanged(model, f"{simplifier} {reason}")
+    before, after = len(list(model.graph)), len(list(simplified.graph))
+    return Simplified(model=simplified, outcome=USED, nodes_before=before, nodes_after=after)
+
+
+def _simplified(model: ir.Model, simplifier: SimplifierName) -> ir.Model:
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "in.onnx"), Path(folder, "out.onnx")
         _save_structure(model, source)
-        command = [sys.executable, "-m", "dcae_export.export.simplify_child", simplifier]
-        try:
-            subprocess.run(  # noqa: S603 - our own module, no shell
-                [*command, str(source), str(result)],
-                check=True,
-                capture_output=True,
-                timeout=TIMEOUT_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return _unchanged(model, f"{simplifier} took over {TIMEOUT_SECONDS} s")
-        except subprocess.CalledProcessError as error:
-            return _unchanged(model, f"{simplifier} failed: {_last_line(error.stderr)}")
+        _run_child(simplifier, source, result)
+        if not result.exists():
+            raise _Unusable("failed: it wrote no graph")
         if result.stat().st_size > 2 * source.stat().st_size:
-            return _unchanged(model, f"{simplifier} made the graph larger")
-        simplified = ir.load(result)
-    after = len(list(simplified.graph))
+            raise _Unusable("made the graph larger")
+        simplified = _load(result)
+    before, after = len(list(model.graph)), len(list(simplified.graph))
     if after > before:
-        return _unchanged(model, f"{simplifier} added nodes: {before} became {after}")
+        raise _Unusable(f"added nodes: {before} became {after}")
     if not _restore_weights(simplified, model):
-        return _unchanged(model, f"{simplifier} changed the graph's inputs, outputs or opset")
-    return Simplified(model=simplified, outcome=USED, nodes_before=before, nodes_after=after)
+        raise _Unusable("changed the graph's inputs, outputs or opset")
+    return simplified
+
+
+def _run_child(simplifier: SimplifierName, source: Path, result: Path) -> None:
+    module = "dcae_export.export.simplify_child"
+    try:
+        subprocess.run(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-m", module, simplifier, str(source), str(result)],
+            check=True,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise _Unusable(f"took over {TIMEOUT_SECONDS} s") from None
+    except subprocess.CalledProcessError as error:
+        raise _Unusable(f"failed: {_last_line(error.stderr)}") from None
+
+
+def _load(path: Path) -> ir.Model:
+    try:
+        return ir.load(path)  # pyright: ignore[reportUnknownMemberType] - half typed
+    # A child that was cut short leaves any bytes, and each layer of the parser has its own errors.
+    except Exception as error:
+        raise _Unusable("failed: it wrote no graph") from error
 
 
 def _unchanged(model: ir.Model, outcome: str) -> Simplified:
@@ -89,7 +115,7 @@ def _save_structure(model: ir.Model, path: Path) -> None:
         del graph.initializers[name]
         graph.inputs.append(value)
     try:
-        ir.save(model, path)
+        ir.save(model, path)  # pyright: ignore[reportUnknownMemberType] - half typed
     finally:
         del graph.inputs[arguments:]
         for value in weights.values():

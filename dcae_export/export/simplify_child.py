@@ -38,7 +38,8 @@ def main() -> None:
     """Read, simplify, write."""
     simplifier, source, result = sys.argv[1:]
     _bound_memory()
-    onnx.save(_simplify(onnx.load(source), simplifier), result)
+    model = onnx.load(source)  # pyright: ignore[reportUnknownMemberType] - half typed
+    onnx.save(_simplify(model, simplifier), result)  # pyright: ignore[reportUnknownMemberType] - half typed
 
 
 if __name__ == "__main__":

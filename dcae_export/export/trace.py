@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from dcae_export.bundle.manifest import Port
 from dcae_export.errors import ExportError
+from dcae_export.export.passes.blocked_residuals import blocked_residuals
 from dcae_export.export.passes.constant_reshapes import constant_reshapes
 from dcae_export.export.passes.fold_padding import fold_padding
 from dcae_export.export.passes.interleave_phases import interleave_phases
-from dcae_export.export.target import Target
+from dcae_export.export.target import Layout, Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +33,7 @@ class Signature:
     output: Port
 
 
-def trace(
-    module: nn.Module, example: Tensor, signature: Signature, *, target: Target
-) -> ir.Model:
+def trace(module: nn.Module, example: Tensor, signature: Signature, *, target: Target) -> ir.Model:
     """Trace ``module`` on ``example``; every named axis of the signature stays open.
 
     Raises:
@@ -65,6 +64,8 @@ def trace(
     interleave_phases(model)
     fold_padding(model)
     constant_reshapes(model)
+    if target.layout is Layout.BLOCKED:
+        blocked_residuals(model)
     CommonSubexpressionEliminationPass()(model)
     RemoveUnusedNodesPass()(model)
     RemoveUnusedOpsetsPass()(model)

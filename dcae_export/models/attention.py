@@ -37,7 +37,7 @@ class LinearAttention(nn.Module):
     Sums and the division run in float32 or wider: in float16 the epsilon is 0 and sums over 4096 positions overflow.
     """
 
-    eps = 1e-15
+    eps: float | Tensor = 1e-15
 
     def __init__(self, channels: int, *, scales: tuple[int, ...]) -> None:
         super().__init__()

@@ -100,9 +100,7 @@ class Autoencoder:
             return cast("NDArray[np.uint8]", image)
         return to_uint8(cast("NDArray[np.float32]", image))
 
-    def reconstruct(
-        self, image: NDArray[np.uint8], *, mode: Fit = Fit.PAD
-    ) -> NDArray[np.uint8]:
+    def reconstruct(self, image: NDArray[np.uint8], *, mode: Fit = Fit.PAD) -> NDArray[np.uint8]:
         """Encode and decode pictures of any size.
 
         Args:

@@ -15,7 +15,9 @@ def constant_reshapes(model: ir.Model) -> None:
         if node.op_type != "Reshape" or _is_constant(node.inputs[1]):
             continue
         source, result = node.inputs[0], node.outputs[0]
-        assert source is not None and source.shape is not None and result.shape is not None
+        assert source is not None
+        assert source.shape is not None
+        assert result.shape is not None
         dims = _reshape_dims(source.shape, result.shape)
         target = _shape_of_twin(graph, node) if dims is None else _constant(graph, dims)
         if target is not None:
@@ -34,7 +36,7 @@ def _reshape_dims(source: ir.Shape, result: ir.Shape) -> list[int] | None:
     for place, dim in enumerate(result):
         if isinstance(dim, int):
             dims.append(dim)
-        elif place < len(source) and str(source[place]) == str(dim):
+        elif place < len(source) and _same_dim(source[place], dim):
             dims.append(0)
         else:
             dims.append(-1)
@@ -46,7 +48,10 @@ def _constant(graph: ir.Graph, dims: list[int]) -> ir.Value:
     if name not in graph.initializers:
         tensor = ir.tensor(dims, dtype=ir.DataType.INT64, name=name)
         graph.initializers[name] = ir.Value(
-            name=name, shape=tensor.shape, type=ir.TensorType(ir.DataType.INT64), const_value=tensor
+            name=name,
+            shape=ir.Shape([len(dims)]),
+            type=ir.TensorType(ir.DataType.INT64),
+            const_value=tensor,
         )
     return graph.initializers[name]
 
@@ -62,21 +67,28 @@ def _shape_of_twin(graph: ir.Graph, reshape: ir.Node) -> ir.Value | None:
             break
     else:
         return None
+    producer = twin.producer()
+    assert producer is not None
     for use in twin.uses():
         if use.node.op_type == "Shape" and not use.node.attributes:
+            graph.insert_after(producer, use.node)  # It may stand behind this reshape: move it.
             return use.node.outputs[0]
     assert result.shape is not None
     shape = ir.node("Shape", [twin], name=f"shape_of_{twin.name}")
     shape.outputs[0].name = f"shape_of_{twin.name}"
     shape.outputs[0].shape = ir.Shape([len(result.shape)])
     shape.outputs[0].type = ir.TensorType(ir.DataType.INT64)
-    producer = twin.producer()
-    assert producer is not None
     graph.insert_after(producer, shape)
     return shape.outputs[0]
 
 
 def _same_shape(value: ir.Value, other: ir.Value) -> bool:
-    if value.shape is None or other.shape is None:
+    if value.shape is None or other.shape is None or len(value.shape) != len(other.shape):
         return False
-    return [str(dim) for dim in value.shape] == [str(dim) for dim in other.shape]
+    return all(_same_dim(a, b) for a, b in zip(value.shape, other.shape, strict=True))
+
+
+def _same_dim(dim: int | ir.SymbolicDim, other: int | ir.SymbolicDim) -> bool:
+    """Whether both are the same number or expression; two unnamed dimensions may differ."""
+    unnamed = isinstance(dim, ir.SymbolicDim) and dim.value is None
+    return not unnamed and str(dim) == str(other)

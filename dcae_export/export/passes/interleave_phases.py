@@ -13,13 +13,16 @@ def interleave_phases(model: ir.Model) -> None:
     for node in list(graph):
         if node.op_type != "DepthToSpace" or node.attributes.get_string("mode") != "CRD":
             continue
-        phases = _stacked(node.inputs[0])
-        if phases is None:
+        source = node.inputs[0]
+        phases = _stacked(source)
+        if source is None or phases is None:
+            continue
+        if len(phases) != node.attributes.get_int("blocksize", 0) ** 2:
             continue
         concat = ir.node("Concat", phases, attributes={"axis": 1}, name=f"{node.name}_phases")
         joined = concat.outputs[0]
-        joined.name = f"{node.inputs[0].name}_phases" if node.inputs[0] else None
-        joined.shape, joined.type = node.inputs[0].shape, node.inputs[0].type  # type: ignore
+        joined.name = f"{source.name}_phases"
+        joined.shape, joined.type = source.shape, source.type
         graph.insert_before(node, concat)
         node.replace_input_with(0, joined)
         node.attributes["mode"] = ir.AttrString("mode", "DCR")
@@ -34,10 +37,15 @@ def _stacked(value: ir.Value | None) -> list[ir.Value] | None:
     phases: list[ir.Value] = []
     for part in stack.inputs:
         unsqueeze = _producer(part, "Unsqueeze")
-        if unsqueeze is None or unsqueeze.inputs[0] is None:
+        if unsqueeze is None or unsqueeze.inputs[0] is None or not _is_two(unsqueeze.inputs[1]):
             return None
         phases.append(unsqueeze.inputs[0])
     return phases
+
+
+def _is_two(axes: ir.Value | None) -> bool:
+    constant = axes.const_value if axes is not None else None
+    return constant is not None and constant.numpy().tolist() == [2]
 
 
 def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:

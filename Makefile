@@ -1,0 +1,84 @@
+# Everything runs in $(VENV), which the first target that needs it makes. pip's own settings (PIP_*) apply.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+UNIT := not integration and not slow and not soak and not gpu
+TEST := not slow and not soak and not gpu
+
+# $(call step,NAME,COMMAND): run a command, then say how long it took.
+step = @TIMEFORMAT="== $(1): %1R s"; time $(2)
+
+.PHONY: help setup fix check static unit test soak slow bench demo build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.dev-installed ## Make .venv with everything that development needs (done once)
+
+fix: setup ## Repair formatting and what the linter can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: setup ## Format, lint, types, imports, dead code, spelling, unit tests: under a minute
+	$(call step,check,$(MAKE) --no-print-directory static unit)
+
+static: setup
+	$(call step,format,$(BIN)/ruff format --quiet --check .)
+	$(call step,lint,$(BIN)/ruff check --quiet .)
+	$(call step,types,$(BIN)/pyright --pythonpath $(BIN)/python)
+	$(call step,imports,$(BIN)/lint-imports > /dev/null || $(BIN)/lint-imports)
+	$(call step,dead code,$(BIN)/vulture)
+	$(call step,spelling,$(BIN)/codespell)
+
+unit: setup
+	$(call step,unit tests,$(BIN)/python -m pytest --quiet -n 2 -m "$(UNIT)")
+
+test: setup ## All of check, then the integration tests: exports, runs, kills, wheel; under 15 minutes
+	$(call step,static checks,$(MAKE) --no-print-directory static)
+	$(call step,tests,$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(TEST)")
+
+soak: setup ## Kill and repeat in the full numbers
+	$(BIN)/python -m pytest -m soak
+
+slow: setup ## Published sizes: gigabytes of memory, many minutes
+	$(BIN)/python -m pytest -m slow
+
+bench: setup ## Time and memory against PyTorch and a plain export
+	$(BIN)/python -m benchmarks.run autoencoder
+
+demo: $(VENV)/.demo-installed ## Export f32 offline, reconstruct a photograph, print the parity matrix
+	@mkdir -p demo
+	$(BIN)/python -c "from skimage import data, io; io.imsave('demo/astronaut.png', data.astronaut())"
+	$(BIN)/dcae-export --variant f32 --weights random:0 --out demo/f32 --force
+	$(BIN)/dcae reconstruct demo/f32 demo/astronaut.png --out demo/astronaut-back.png --force
+	$(BIN)/dcae parity demo/f32
+	@echo
+	@echo "photograph:     demo/astronaut.png"
+	@echo "reconstruction: demo/astronaut-back.png"
+	@echo "Its weights are random, so the reconstruction looks random: what is shown is that every machine"
+	@echo "computes the same. With the published weights: $(BIN)/dcae-export --variant f32"
+
+build: setup ## Build wheel and sdist into dist/
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what the other targets made, except .venv
+	rm -rf build dist demo *.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) -e '.[export]' scikit-image
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,68 @@
+"""The files that contestants run, made once and kept."""
+
+import importlib.metadata
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.case import Direction
+from benchmarks.machine import source_digest
+from benchmarks.process import WorkerProcess
+from dcae_export.bundle.manifest import Latent
+from dcae_export.bundle.reader import Bundle
+from dcae_export.export.target import TargetName
+
+# What a bundle's bytes depend on; the runtime may change without a new export.
+EXPORTING = ("bundle", "export", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """A folder of weights, bundles and plain exports. Whatever is asked for is made if it is not there."""
+
+    folder: Path
+
+    def weights(self, variant: str) -> Path:
+        """Random weights in diffusers' layout."""
+        folder = self.folder / variant / "weights"
+        if not folder.exists():
+            _make("draw weights", variant=variant, folder=folder)
+        return folder
+
+    def bundle(self, variant: str, *, target: TargetName, size: int | None = None) -> Path:
+        """Our export, made anew where the exporter's code changed; the outdated one is removed."""
+        stem = f"bundle-{target}-{_form(size)}"
+        folder = self.folder / variant / f"{stem}-{source_digest(*EXPORTING)}"
+        if not folder.exists():
+            weights = self.weights(variant)
+            for outdated in folder.parent.glob(f"{stem}-*"):
+                shutil.rmtree(outdated)
+            _make("export bundle", weights=weights, folder=folder, target=target, size=size)
+        return folder
+
+    def plain(self, variant: str, direction: Direction, *, size: int | None = None) -> Path:
+        """What torch's own exporter makes of one half of diffusers' autoencoder."""
+        versions = (importlib.metadata.version(name) for name in ("torch", "diffusers"))
+        stem = f"plain-{direction.graph}-{_form(size)}"
+        folder = self.folder / variant / "-".join((stem, *versions))
+        if not folder.exists():
+            weights = self.weights(variant)
+            _make("export plain", weights=weights, folder=folder, graph=direction.graph, size=size)
+        return folder
+
+    def latent(self, variant: str) -> Latent:
+        """The latent's size."""
+        return Bundle.open(self.bundle(variant, target="generic")).manifest.latent
+
+
+def _make(task: str, *, folder: Path, **arguments: Path | str | int | None) -> None:
+    print(f"making {folder}", flush=True)
+    texts = {
+        name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()
+    }
+    with WorkerProcess() as worker:
+        worker.call(task, folder=str(folder), **texts)
+
+
+def _form(size: int | None) -> str:
+    return "dynamic" if size is None else str(size)

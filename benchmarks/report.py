@@ -1,0 +1,230 @@
+"""Tables of results, for a terminal or as Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from dcae_export.errors import UsageError
+
+Entry = Mapping[str, object]
+# What is worth a column, in this order.
+CONTESTANTS = ("bundle", "bundle-cpu", "plain", "eager", "compile")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Rows of text under a title; ``notes`` stand below."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def tables(document: Mapping[str, object]) -> list[Table]:
+    """The tables of a results file.
+
+    Raises:
+        UsageError: It is no such file.
+    """
+    makers = {"autoencoder": _autoencoder, "export": _export, "passes": _passes}
+    benchmark = document.get("benchmark")
+    if benchmark not in makers:
+        raise UsageError("no results of a benchmark; name a JSON file that one of them wrote")
+    return [
+        _setting(document),
+        *(table for table in makers[str(benchmark)](document) if table.rows),
+    ]
+
+
+def print_tables(document: Mapping[str, object], console: Console) -> None:
+    """Print for a person at a terminal."""
+    for table in tables(document):
+        rich = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
+        for place, column in enumerate(table.columns):
+            rich.add_column(column, justify="right" if place else "left", overflow="fold")
+        for row in table.rows:
+            rich.add_row(*row)
+        console.print(rich)
+        for note in table.notes:
+            console.print(note, markup=False, highlight=False)
+
+
+def markdown(document: Mapping[str, object]) -> str:
+    """The same as Markdown."""
+    return "\n".join(line for table in tables(document) for line in _markdown(table))
+
+
+def _markdown(table: Table) -> Iterator[str]:
+    yield from (f"**{table.title}**", "")
+    yield "| " + " | ".join(table.columns) + " |"
+    yield "|---" + "|---:" * (len(table.columns) - 1) + "|"
+    for row in table.rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+    for note in table.notes:
+        yield from (note, "")
+
+
+def _setting(document: Mapping[str, object]) -> Table:
+    machine, versions = _entry(document["machine"]), _entry(document["versions"])
+    return Table(
+        title="Measured on",
+        columns=("", ""),
+        rows=[
+            (name.replace("_", " "), str(value)) for name, value in {**machine, **versions}.items()
+        ],
+    )
+
+
+def _autoencoder(document: Mapping[str, object]) -> Iterator[Table]:
+    speed, memory = _cells(document, "speed"), _cells(document, "memory")
+    yield _contest("Median seconds (times the bundle's)", speed, "median", unit=1)
+    yield _contest("Peak memory, GiB (times the bundle's)", memory, "peak_bytes", unit=2**30)
+    yield Table(
+        title="Peak memory of the bundle as a share of the others'",
+        columns=("", *CONTESTANTS[2:]),
+        rows=[
+            (key, *(_inverse(_entry(cell.get(name, {}))) for name in CONTESTANTS[2:]))
+            for key, cell in memory.items()
+        ],
+    )
+    yield _contest("Seconds to open, imports included", memory, "open_seconds", unit=1)
+    yield _contest("Seconds of the first run", memory, "run_seconds", unit=1)
+    large = _cells(document, "large")
+    yield _contest("One pass at a large size: seconds", large, "run_seconds", unit=1)
+    yield _contest("One pass at a large size: peak memory, GiB", large, "peak_bytes", unit=2**30)
+
+
+def _contest(title: str, cells: Mapping[str, Entry], value: str, *, unit: int) -> Table:
+    """One row for each case, one column for each contestant that takes part in any."""
+    names = [name for name in CONTESTANTS if any(name in cell for cell in cells.values())]
+    rows = [
+        (key, *(_contested(_entry(cell.get(name, {})), value, unit=unit) for name in names))
+        for key, cell in cells.items()
+    ]
+    reasons = {
+        f"{key}: {name} not run: {_entry(cell[name])['not_run']}"
+        for key, cell in cells.items()
+        for name in names
+        if "not_run" in _entry(cell.get(name, {}))
+    }
+    return Table(title=title, columns=("", *names), rows=rows, notes=sorted(reasons))
+
+
+def _contested(entry: Entry, value: str, *, unit: int) -> str:
+    if value not in entry:
+        return "not run" if "not_run" in entry else "-"
+    text = f"{_number(entry[value]) / unit:.3f}"
+    # The ratio belongs to medians and peaks.
+    return f"{text} ({_number(entry['ratio']):.2f})" if not value.endswith("_seconds") else text
+
+
+def _inverse(entry: Entry) -> str:
+    return f"{1 / _number(entry['ratio']):.2f}" if "ratio" in entry else "-"
+
+
+def _export(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "export")
+    yield Table(
+        title="Exports from random weights",
+        columns=("", "seconds", "peak, GiB", "simplifier's peak, GiB", "on disk, GB"),
+        rows=[
+            (
+                variant,
+                f"{_number(cell['seconds']):.1f}",
+                f"{_number(cell['peak_bytes']) / 2**30:.2f}",
+                f"{_number(cell['simplifier_peak_bytes']) / 2**30:.2f}",
+                f"{_number(cell['disk_bytes']) / 1e9:.2f}",
+            )
+            for variant, cell in cells.items()
+        ],
+    )
+    stages = {variant: _entry(cell["stages"]) for variant, cell in cells.items()}
+    names = list(dict.fromkeys(name for column in stages.values() for name in column))
+    yield Table(
+        title="Seconds of each stage",
+        columns=("", *stages),
+        rows=[
+            (name, *(f"{_number(column.get(name, 0)):.1f}" for column in stages.values()))
+            for name in names
+        ],
+    )
+    yield Table(
+        title="Opening a graph, imports not counted",
+        columns=("", "seconds", "of them checking", "peak, GiB"),
+        rows=[
+            (
+                f"{variant} {name}",
+                f"{_number(opened['seconds']):.2f}",
+                f"{_number(opened['checking_seconds']):.2f}",
+                f"{_number(opened['peak_bytes']) / 2**30:.2f}",
+            )
+            for variant, cell in cells.items()
+            for name, opened in _entries(cell["opening"]).items()
+        ],
+    )
+
+
+def _passes(document: Mapping[str, object]) -> Iterator[Table]:
+    graphs = _cells(document, "nodes")
+    sides = ("bundle", "plain")
+    counts = {key: {side: _entry(cell[side]) for side in sides} for key, cell in graphs.items()}
+    yield Table(
+        title="Nodes",
+        columns=("", *sides),
+        rows=[(key, *(str(_total(cell[side])) for side in sides)) for key, cell in counts.items()],
+    )
+    for key, cell in counts.items():
+        operators = sorted({name for side in sides for name in cell[side]})
+        yield Table(
+            title=f"Operators of {key}",
+            columns=("", *sides),
+            rows=[(name, *(str(cell[side].get(name, 0)) for side in sides)) for name in operators],
+        )
+    for key, cell in _cells(document, "profile").items():
+        total = _number(cell["seconds"])
+        yield Table(
+            title=f"Where the time of {key} goes: {total:.2f} s",
+            columns=("", "calls", "seconds", "share"),
+            rows=[
+                (
+                    name,
+                    str(spent["calls"]),
+                    f"{_number(spent['seconds']):.3f}",
+                    f"{_number(spent['seconds']) / total:.1%}",
+                )
+                for name, spent in _entries(cell["operators"]).items()
+            ],
+        )
+
+
+def _cells(document: Mapping[str, object], section: str) -> dict[str, Entry]:
+    """A section's cells, sizes in the order of their numbers."""
+    entries = _entries(document.get(section, {}))
+    return {key: _entry(entries[key]["cell"]) for key in sorted(entries, key=_natural)}
+
+
+def _natural(key: str) -> list[tuple[int, str]]:
+    return [(int(word), "") if word.isdigit() else (0, word) for word in key.split()]
+
+
+def _entry(value: object) -> Entry:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _entries(value: object) -> dict[str, Entry]:
+    return {str(name): _entry(entry) for name, entry in _entry(value).items()}
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _total(operators: Entry) -> int:
+    return sum(int(_number(count)) for count in operators.values())

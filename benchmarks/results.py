@@ -1,0 +1,90 @@
+"""The file of a benchmark's results, whole at any time."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+from benchmarks.machine import describe_machine, describe_versions, source_digest
+from dcae_export.errors import UsageError
+
+# What must agree before a measurement joins earlier ones.
+SETTING = ("benchmark", "machine", "versions")
+
+
+def read_document(path: Path) -> dict[str, dict[str, object]]:
+    """What a results file holds.
+
+    Raises:
+        UsageError: It is no JSON object.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: is no results file: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: is no results file")
+    return document
+
+
+class Results:
+    """Cells by section and key; each is on disk as soon as it is there."""
+
+    def __init__(self, path: Path, document: dict[str, dict[str, object]], *, again: bool) -> None:
+        self._path = path
+        self._document = document
+        self._again = again
+
+    @classmethod
+    def open(cls, path: Path, benchmark: str, *, again: bool) -> Self:
+        """Continue the results at ``path``, or begin new ones.
+
+        Args:
+            path: The JSON file.
+            benchmark: The benchmark's name.
+            again: Measure what is there already; results of another machine or version are dropped.
+
+        Raises:
+            UsageError: The file holds results of another benchmark, machine or version.
+        """
+        fresh = {
+            "benchmark": benchmark,
+            "machine": describe_machine(),
+            "versions": describe_versions(),
+        }
+        if not path.exists():
+            return cls(path, fresh, again=again)
+        document = read_document(path)
+        differing = [name for name in SETTING if document.get(name) != fresh[name]]
+        if not differing:
+            return cls(path, document, again=again)
+        if not again:
+            raise UsageError(
+                f"{path}: another {' and '.join(differing)}; choose another --out, or --again to begin anew"
+            )
+        return cls(path, fresh, again=again)
+
+    @property
+    def document(self) -> dict[str, dict[str, object]]:
+        """All of it, as it stands in the file."""
+        return self._document
+
+    def wants(self, section: str, key: str) -> bool:
+        """Whether a cell is to be measured; says so where an earlier one is kept."""
+        cell = self._document.get(section, {}).get(key)
+        if cell is None or self._again:
+            return True
+        other = (
+            "" if cell["source"] == source_digest() else ", measured with other code of the package"
+        )
+        print(f"{section} {key}: kept{other}", flush=True)
+        return False
+
+    def put(self, section: str, key: str, cell: object) -> None:
+        """Add a cell, or replace it, and write the file."""
+        entry = {"source": source_digest(), "cell": cell}
+        self._document.setdefault(section, {})[key] = entry
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_name(f"{self._path.name}.partial")
+        partial.write_text(json.dumps(self._document, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self._path)
+        print(f"{section} {key}: measured", flush=True)

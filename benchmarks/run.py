@@ -1,0 +1,180 @@
+"""The command line: ``python -m benchmarks.run autoencoder | export | passes``."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+
+from benchmarks.artifacts import Artifacts
+from benchmarks.autoencoder import measure_memory, measure_speed
+from benchmarks.case import Case, Direction
+from benchmarks.contestants import BUNDLE, BUNDLE_CPU, STANDARD
+from benchmarks.export_costs import measure_export
+from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
+from benchmarks.process import WorkerError
+from benchmarks.report import markdown, print_tables
+from benchmarks.results import Results, read_document
+from dcae_export.errors import DcaeError
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+VARIANTS = ("f32", "f64", "f128")
+SIZES = ("256", "512", "1024")
+LARGE = Case(variant="f64", direction=Direction.DECODE, size=2048)
+RESULTS = Path("benchmarks/results")
+
+
+class Benchmarks(click.Group):
+    """Turns the errors that a user can meet into one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (DcaeError, WorkerError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Benchmarks)
+def main() -> None:
+    """Benchmarks of dcae_export. Each continues its results file; what is there is kept."""
+
+
+def _print_table(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        click.echo(markdown(read_document(path)))
+        ctx.exit()
+
+
+def _variants(*defaults: str) -> Callable[[Function], Function]:
+    return click.option(
+        "--variant",
+        "variants",
+        type=click.Choice(VARIANTS),
+        multiple=True,
+        default=defaults,
+        show_default=True,
+        help="May be repeated.",
+    )
+
+
+def _common(benchmark: str) -> Callable[[Function], Function]:
+    """The options that all benchmarks have."""
+
+    def add(function: Function) -> Function:
+        for option in (
+            click.option(
+                "--table",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                callback=_print_table,
+                is_eager=True,
+                expose_value=False,
+                help="Print an earlier result as Markdown, and measure nothing.",
+            ),
+            click.option("--again", is_flag=True, help="Measure what the results hold already."),
+            click.option(
+                "--out",
+                type=click.Path(dir_okay=False, path_type=Path),
+                default=RESULTS / f"{benchmark}.json",
+                show_default=True,
+                help="The results file.",
+            ),
+            click.option(
+                "--work",
+                type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
+                default=Path("build/benchmarks"),
+                show_default=True,
+                help="Where weights and graphs are kept: 9 GB for f32 and f64.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return add
+
+
+@main.command()
+@_variants("f32", "f64")
+@click.option("--size", "sizes", type=click.Choice(SIZES), multiple=True, default=SIZES)
+@click.option(
+    "--direction",
+    "directions",
+    type=click.Choice([direction.value for direction in Direction]),
+    multiple=True,
+    default=[direction.value for direction in Direction],
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--only", type=click.Choice(["speed", "memory"]), help="Leave out the other.")
+@click.option("--large", is_flag=True, help="Also one f64 decode at 2048 in a single pass.")
+@click.option("--target", type=click.Choice(["cpu"]), help="Also the bundle for this target.")
+@_common("autoencoder")
+def autoencoder(  # noqa: PLR0913 - one argument for each option
+    *,
+    variants: Sequence[str],
+    sizes: Sequence[str],
+    directions: Sequence[str],
+    rounds: int,
+    only: str | None,
+    large: bool,
+    target: str | None,
+    work: Path,
+    out: Path,
+    again: bool,
+) -> None:
+    """Speed and memory: the bundle beside plain export, diffusers, and torch.compile."""
+    results = Results.open(out, "autoencoder", again=again)
+    artifacts = Artifacts(work)
+    contestants = (*STANDARD, BUNDLE_CPU) if target else STANDARD
+    cases = [
+        Case(variant=variant, direction=Direction(direction), size=int(size))
+        for variant in variants
+        for direction in directions
+        for size in sizes
+    ]
+    for case in cases if only != "memory" else ():
+        if results.wants("speed", str(case)):
+            cell = measure_speed(case, contestants, artifacts, rounds=rounds)
+            results.put("speed", str(case), cell)
+    for case in cases if only != "speed" else ():
+        if results.wants("memory", str(case)):
+            results.put("memory", str(case), measure_memory(case, contestants, artifacts))
+    if large and results.wants("large", str(LARGE)):
+        results.put("large", str(LARGE), measure_memory(LARGE, (BUNDLE,), artifacts))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@_variants("f64")
+@click.option("--seed", type=int, default=0, show_default=True)
+@_common("export")
+def export(*, variants: Sequence[str], seed: int, work: Path, out: Path, again: bool) -> None:
+    """What an export costs, and opening what it wrote."""
+    results = Results.open(out, "export", again=again)
+    for variant in variants:
+        if results.wants("export", variant):
+            results.put("export", variant, measure_export(variant, work, seed=seed))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@_variants("f32")
+@_common("passes")
+def passes(*, variants: Sequence[str], work: Path, out: Path, again: bool) -> None:
+    """The graphs beside plain export: nodes, operators, and where the time goes."""
+    results = Results.open(out, "passes", again=again)
+    artifacts = Artifacts(work)
+    for variant in variants:
+        for direction in Direction:
+            for size in (STATIC_SIZE, None):
+                key = f"{variant} {direction.graph} {size or 'dynamic'}"
+                if results.wants("nodes", key):
+                    results.put("nodes", key, count_nodes(variant, direction, artifacts, size=size))
+        key = f"{variant} decode {PROFILED_SIZE}"
+        if results.wants("profile", key):
+            results.put("profile", key, profile_decoder(variant, artifacts))
+    print_tables(results.document, Console())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A worker process: takes one task a line as JSON, answers each with a line of JSON.
+
+Run by ``benchmarks.process``. It ends when its standard input does.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import peak_bytes
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Reply = dict[str, object]
+
+# Imported only where they are asked for: a worker that runs a bundle must not hold torch.
+TASKS = {
+    "draw weights": "benchmarks.tasks.prepare:draw_weights",
+    "export bundle": "benchmarks.tasks.prepare:export_bundle",
+    "export plain": "benchmarks.tasks.prepare:export_plain",
+    "measure export": "benchmarks.tasks.costs:measure_export",
+    "measure opening": "benchmarks.tasks.costs:measure_opening",
+    "count operators": "benchmarks.tasks.graphs:count_operators",
+    "profile": "benchmarks.tasks.graphs:profile",
+}
+LONGEST_REASON = 200
+
+
+class Worker:
+    """Holds one contestant's network between tasks."""
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+
+    def handle(self, task: str, arguments: dict[str, object]) -> Reply:
+        """Do one task."""
+        match task:
+            case "open":
+                return self._open(**arguments)  # type: ignore[arg-type]
+            case "run":
+                return self._run(**arguments)  # type: ignore[arg-type]
+            case "peak":
+                return {"bytes": peak_bytes()}
+            case _:
+                module, _, function = TASKS[task].partition(":")
+                return getattr(importlib.import_module(module), function)(**arguments)
+
+    def _open(self, module: str, files: str, graph: str) -> Reply:
+        start = time.perf_counter()
+        contestant = importlib.import_module(module)
+        self._network = contestant.open_network(Path(files), graph)
+        return {"seconds": time.perf_counter() - start}
+
+    def _run(self, shape: list[int], output: str | None = None) -> Reply:
+        assert self._network is not None
+        value = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        start = time.perf_counter()
+        result = self._network(value)
+        seconds = time.perf_counter() - start
+        if output is not None:
+            np.save(output, result)
+        return {"seconds": seconds}
+
+
+def serve() -> None:
+    """Answer tasks until there are no more."""
+    # What libraries print must not stand between the replies.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = worker.handle(request["task"], request["arguments"])
+        except Exception as error:  # noqa: BLE001 - the parent decides what a failure means
+            reply = {"error": _reason(error)}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:LONGEST_REASON]
+
+
+if __name__ == "__main__":
+    serve()

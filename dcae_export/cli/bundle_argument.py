@@ -1,0 +1,30 @@
+"""Find the bundle that a user means: a folder, or a repository of the hub."""
+
+from pathlib import Path
+
+import click
+
+bundle_argument = click.argument("bundle", metavar="BUNDLE")
+
+
+def locate_bundle(name: str) -> Path:
+    """The folder of a bundle; one that is named ORG/NAME is fetched, its manifest first.
+
+    Raises:
+        HubError: There is no such folder, and the hub has no such bundle or cannot be reached.
+        BundleError: The repository's manifest is malformed.
+        RefusedError: The manifest names a path outside the bundle.
+    """
+    from dcae_export import hub
+    from dcae_export.bundle.manifest import MANIFEST_NAME
+    from dcae_export.bundle.manifest_file import read_manifest
+    from dcae_export.errors import HubError
+
+    if not hub.is_repository_name(name):
+        return Path(name).expanduser()
+    try:
+        folder = hub.fetch(name, allow=(MANIFEST_NAME,))
+        # The manifest's names have passed its checks: none is a pattern, and none leads out of the folder.
+        return hub.fetch(name, allow=(MANIFEST_NAME, *read_manifest(folder).files))
+    except HubError as error:
+        raise HubError(f"{error}; nor is there a folder of that name") from error

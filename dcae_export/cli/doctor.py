@@ -1,0 +1,116 @@
+"""``dcae doctor``."""
+
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from dcae_export import __version__
+from dcae_export.cli import installation
+from dcae_export.cli.command import command_with
+from dcae_export.cli.console import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from dcae_export.cli.installation import Requirement
+    from dcae_export.runtime.doctor import Probe
+
+
+@command_with(name="doctor", examples=("dcae doctor", "dcae doctor --json"))
+@json_option
+def command(*, as_json: bool) -> None:
+    """Check the installation: versions, distributions that overwrite each other, and providers.
+
+    Status 3: a version is too old, or two distributions collide. Status 5: nothing can run a bundle.
+    """
+    from dcae_export.errors import InputError, ProviderError
+    from dcae_export.runtime.doctor import probe_providers
+
+    versions = installation.installed()
+    needed = installation.requirements()
+    faults = installation.faults(versions, needed, lowest_python=installation.python_floor())
+    faults += [
+        f"{' and '.join(conflict.distributions)} overwrite each other's files; {conflict.repair}"
+        for conflict in installation.conflicts(versions)
+    ]
+    probes = probe_providers()
+    if as_json:
+        print_json(_content(versions, needed, faults, probes))
+    else:
+        _print_report(versions, needed, faults, probes)
+    if faults:
+        raise InputError(faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else ""))
+    if not any(probe.works for probe in probes):
+        raise ProviderError(
+            "no ONNX Runtime provider works; pip install 'dcae-export[cpu]', "
+            "or 'dcae-export[gpu]' for an NVIDIA GPU"
+        )
+
+
+def _content(
+    versions: dict[str, str],
+    needed: "list[Requirement]",
+    faults: list[str],
+    probes: "list[Probe]",
+) -> dict[str, object]:
+    return {
+        "dcae_export": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "packages": [
+            {
+                "name": name,
+                "installed": versions.get(name),
+                "floor": floor,
+                "for": extra,
+            }
+            for name, floor, extra in _packages(versions, needed)
+        ],
+        "providers": [
+            {"name": probe.provider, "works": probe.works, "reason": probe.reason or None}
+            for probe in probes
+        ],
+        "faults": faults,
+    }
+
+
+def _print_report(
+    versions: dict[str, str],
+    needed: "list[Requirement]",
+    faults: list[str],
+    probes: "list[Probe]",
+) -> None:
+    click.echo(f"dcae-export {__version__}, Python {platform.python_version()}, {sys.executable}")
+    click.echo(platform.platform())
+    click.echo()
+    print_table(
+        ("package", "installed", "at least", "for"),
+        [
+            (name, versions.get(name, "-"), floor or "-", extra or "everything")
+            for name, floor, extra in _packages(versions, needed)
+        ],
+    )
+    click.echo()
+    print_table(
+        ("provider", "works"),
+        [(probe.provider, "yes" if probe.works else f"no: {probe.reason}") for probe in probes]
+        or [("none", "no ONNX Runtime is installed")],
+    )
+    if faults:
+        click.echo()
+    for fault in faults:
+        click.echo(f"fault: {fault}")
+
+
+def _packages(
+    versions: dict[str, str], needed: "list[Requirement]"
+) -> list[tuple[str, str | None, str | None]]:
+    """What is needed, and what is installed and collides with it: name, floor and extra."""
+    rows: dict[str, tuple[str, str | None, str | None]] = {}
+    for requirement in needed:
+        rows.setdefault(requirement.name, (requirement.name, requirement.floor, requirement.extra))
+    for conflict in installation.conflicts(versions):
+        for name in conflict.distributions:
+            rows.setdefault(name, (name, None, None))
+    return list(rows.values())

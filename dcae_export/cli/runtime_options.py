@@ -1,0 +1,80 @@
+"""The options of every command that runs a bundle."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from dcae_export.cli.bundle_argument import locate_bundle
+from dcae_export.cli.console import print_note
+
+if TYPE_CHECKING:
+    from dcae_export.runtime.autoencoder import Autoencoder
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+PROVIDERS = ("cpu", "cuda", "tensorrt")
+FITS = ("pad", "crop", "resize")
+BACKGROUNDS = ("white", "black")
+
+
+def runtime_options(function: Function) -> Function:
+    """Add ``--provider``, ``--threads`` and ``--no-verify``."""
+    for option in (
+        click.option(
+            "--no-verify", is_flag=True, help="Skip the hashes of the bundle's files; it says so."
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Threads of an operator.  [default: one per physical core]",
+        ),
+        click.option(
+            "--provider",
+            type=click.Choice(PROVIDERS),
+            default="cpu",
+            show_default=True,
+            help="Where to run; nothing else is used in its place.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def picture_options(function: Function) -> Function:
+    """Add ``--fit`` and ``--alpha``."""
+    for option in (
+        click.option(
+            "--alpha",
+            type=click.Choice(BACKGROUNDS),
+            default="white",
+            show_default=True,
+            help="The background of transparent pictures.",
+        ),
+        click.option(
+            "--fit",
+            type=click.Choice(FITS),
+            default="pad",
+            show_default=True,
+            help="What to do with a size that is no multiple of the bundle's divisor.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def open_autoencoder(
+    bundle: str, *, provider: str, threads: int | None, no_verify: bool
+) -> "Autoencoder":
+    """Open the bundle that a user named, as the options of ``runtime_options`` say."""
+    from dcae_export.runtime.autoencoder import Autoencoder
+    from dcae_export.runtime.provider import Provider
+
+    if no_verify:
+        print_note("--no-verify: the hashes of the bundle's files are not checked")
+    return Autoencoder.open(
+        locate_bundle(bundle),
+        provider=Provider(provider),
+        threads=threads,
+        verify_hashes=not no_verify,
+    )

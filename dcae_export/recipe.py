@@ -1,0 +1,135 @@
+"""A YAML file becomes a typed, frozen model, or an error that names the file, the key and what it expects.
+
+What is read is JSON in YAML's clothes: no aliases, no tags, no repeated keys, and no words or numbers with a
+second meaning (``off`` is text, ``1e-3`` is a number).
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import NoReturn, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from dcae_export.errors import ConfigError
+
+MAX_RECIPE_BYTES = 64 * 1024
+
+Recipe = TypeVar("Recipe", bound=BaseModel)
+
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+# JSON's numbers. 010, 0x10, 1_000 and 1:30 are numbers to some readers of YAML and text to others.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
+
+def load(path: Path, model: type[Recipe]) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: A YAML file that holds one mapping.
+        model: What it must be; unknown keys are refused where the model forbids them.
+
+    Raises:
+        ConfigError: It cannot be read, or is not what ``model`` says.
+    """
+    content = _parse(path, _read(path))
+    try:
+        # By way of JSON: strict about types, yet a list may become a tuple.
+        return model.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        _raise_in_one_line(path, error, model)
+
+
+def _raise_in_one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> NoReturn:
+    first, *rest = error.errors(include_url=False, include_input=False)
+    where = ".".join(str(key) for key in first["loc"]) or "content"
+    expectation = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        expectation = "unknown key"
+        # The keys of a mapping inside another are those of a model that is not at hand.
+        if len(first["loc"]) == 1:
+            expectation += f"; the keys are {', '.join(model.model_fields)}"
+    more = f" (and {len(rest)} more)" if rest else ""
+    raise ConfigError(f"{path}: {where}: {expectation}{more}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file; name a recipe in YAML")
+        with path.open("rb") as file:
+            data = file.read(MAX_RECIPE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_RECIPE_BYTES:
+        raise ConfigError(f"{path}: more than {MAX_RECIPE_BYTES} bytes, which no recipe has")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, object]:
+    try:
+        # Nodes only: what they mean is decided here, and no object is ever made from a tag.
+        root = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.BaseLoader))  # pyright: ignore[reportUnknownMemberType] - half typed
+        content = _value(root, set()) if root is not None else None
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+        raise ConfigError(f"{path}{line}: {error.problem}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    # Characters that YAML bars.
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, _Mapping):
+        raise ConfigError(f"{path}: must hold keys with values, as in 'variant: f64'")
+    return content
+
+
+class _Mapping(dict[str, object]):
+    """A mapping whose keys were found to be text, each once."""
+
+
+def _value(node: yaml.Node, seen: set[int]) -> object:
+    # An alias gives its anchor's node once more.
+    if id(node) in seen:
+        raise _at(node, "aliases are not read; write the value twice")
+    seen.add(id(node))
+    match node:
+        case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
+            return _mapping(node, seen)
+        case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
+            return [_value(item, seen) for item in node.value]
+        case yaml.ScalarNode(tag="tag:yaml.org,2002:str"):
+            return _scalar(node.value) if node.style is None else node.value
+        case _:
+            raise _at(node, f"the tag {node.tag} is not read")
+
+
+def _mapping(node: yaml.MappingNode, seen: set[int]) -> _Mapping:
+    content = _Mapping()
+    for key, value in node.value:
+        name = _value(key, seen)
+        if not isinstance(name, str):
+            raise _at(key, "a key must be text")
+        if name in content:
+            raise _at(key, f"the key {name[:80]!r} stands twice")
+        content[name] = _value(value, seen)
+    return content
+
+
+def _scalar(text: str) -> object:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and abs(value := float(text)) < float("inf"):
+        return value
+    return text
+
+
+def _at(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)

@@ -1,0 +1,116 @@
+"""Latents as files: NumPy's .npy, float32, the raw latent as the encoder gives it."""
+
+import math
+import re
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcae_export.bundle.manifest import Graph
+from dcae_export.errors import InputError, UsageError
+from dcae_export.runtime.whole_file import whole_file
+
+# What NumPy writes for an array of numbers fits by far; its own reader evaluates the header as Python.
+_MAX_HEADER_BYTES = 1024
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00.."
+    rb"\{'descr': '(?P<dtype>[<>|=][a-zA-Z][0-9]{0,4})', 'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>[0-9, ]{0,200})\), \} *\n",
+    re.DOTALL,
+)
+_SAVE_AGAIN = "save it with numpy.save(path, numpy.ascontiguousarray(latent, 'float32'))"
+
+
+def check_latent_target(path: Path) -> None:
+    """Check before the work that a target has the suffix of its format.
+
+    Raises:
+        UsageError: It has not.
+    """
+    if path.suffix.lower() != ".npy":
+        raise UsageError(f"{path}: a latent is a .npy file; give --out that suffix")
+
+
+def write_latent(path: Path, latent: NDArray[np.float32], *, force: bool = False) -> None:
+    """Write a latent, whole or not at all.
+
+    Raises:
+        UsageError: The suffix is not .npy.
+        InputError: The target exists and force is not given, or cannot be written.
+        ResourceError: The disk is full.
+    """
+    check_latent_target(path)
+    with whole_file(path, force=force) as file:
+        np.save(file, latent.astype("<f4", copy=False), allow_pickle=False)
+
+
+def read_latent(path: Path, graph: Graph) -> NDArray[np.float32]:
+    """Read a latent, its type and shape held to the decoder's before memory is taken.
+
+    Args:
+        path: A regular file, or a link to one.
+        graph: The decoder as the manifest describes it.
+
+    Returns:
+        The latent, (batch, channels, height, width).
+
+    Raises:
+        InputError: The file is no latent of this decoder, or is not finite.
+    """
+    try:
+        status = path.stat()
+        # A pipe or device would block or never end, so this is asked before opening.
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: not a regular file; give the path of a latent")
+        with path.open("rb") as file:
+            shape, start = _read_header(path, file, graph)
+            size = 4 * math.prod(shape)
+            if status.st_size - start != size:
+                raise InputError(
+                    f"{path}: {status.st_size - start} bytes of data, {size} expected; "
+                    "the file is damaged, make it again"
+                )
+            file.seek(start)
+            data = file.read(size)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    if len(data) != size:
+        raise InputError(f"{path}: changed while it was read; try again")
+    latent = np.frombuffer(data, "<f4").astype(np.float32).reshape(shape)
+    if not np.isfinite(latent).all():
+        raise InputError(f"{path}: holds values that are not finite; make the latent again")
+    return latent
+
+
+def _read_header(path: Path, file: BinaryIO, graph: Graph) -> tuple[tuple[int, ...], int]:
+    head = file.read(_MAX_HEADER_BYTES)
+    header = _HEADER.match(head)
+    if header is None or header.end() != 10 + int.from_bytes(head[8:10], "little"):
+        raise InputError(f"{path}: not an array of numbers in NumPy's format; {_SAVE_AGAIN}")
+    dtype = header["dtype"].decode()
+    if dtype != "<f4":
+        raise InputError(f"{path}: holds {dtype} and not float32; {_SAVE_AGAIN}")
+    if header["fortran"] == b"True":
+        raise InputError(f"{path}: its axes are stored in reverse; {_SAVE_AGAIN}")
+    shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header["shape"]))
+    _check_shape(path, shape, graph)
+    return shape, header.end()
+
+
+def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:
+    (port,) = graph.inputs
+    axes = port.axes(shape)
+    if axes is None:
+        expected = ", ".join(str(dim) for dim in port.shape)
+        raise InputError(
+            f"{path}: shape {list(shape)}, the decoder takes [{expected}]; "
+            "it is a latent of another model or size"
+        )
+    for axis, bounds in graph.ranges.items():
+        if not bounds.min <= axes[axis] <= bounds.max:
+            raise InputError(
+                f"{path}: {axis} is {axes[axis]}, the decoder takes {bounds.min} to {bounds.max}"
+            )

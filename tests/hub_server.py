@@ -1,0 +1,81 @@
+"""A hub on this machine that holds one repository, for programs that are told of it by HF_ENDPOINT."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class _FolderAsRepository(BaseHTTPRequestHandler):
+    repository: str
+    folder: Path
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        status, headers, body = self._find(urlsplit(self.path).path)
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def _find(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        model = f"/api/models/{self.repository}"
+        files = {
+            file.relative_to(self.folder).as_posix(): file.read_bytes()
+            for file in self.folder.rglob("*")
+            if file.is_file()
+        }
+        if path == f"{model}/revision/main":
+            return _json({"id": self.repository, "sha": COMMIT, "siblings": []})
+        if path == f"{model}/tree/{COMMIT}":
+            return _json(
+                [
+                    {"type": "file", "path": name, "size": len(data), "oid": _sha1(data)}
+                    for name, data in files.items()
+                ]
+            )
+        name = path.removeprefix(f"/{self.repository}/resolve/{COMMIT}/")
+        if name in files:
+            headers = {"ETag": f'"{_sha1(files[name])}"', "X-Repo-Commit": COMMIT}
+            return 200, headers, files[name]
+        return 404, {"X-Error-Code": "RepoNotFound"}, b""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve(folder: Path, repository: str) -> Generator[str]:
+    """Serve a folder as ORG/NAME; gives the endpoint."""
+    handler = type(
+        "Repository", (_FolderAsRepository,), {"repository": repository, "folder": folder}
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _json(content: object) -> tuple[int, dict[str, str], bytes]:
+    return 200, {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()

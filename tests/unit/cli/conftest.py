@@ -1,0 +1,101 @@
+"""The program, run in this process, and an autoencoder that costs nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dcae_export.bundle.manifest import AxisRange, Graph, Port
+from dcae_export.cli import commands
+from dcae_export.cli.failures import run
+from dcae_export.runtime import autoencoder
+
+DIVISOR = 32
+CHANNELS = 4
+
+
+class Result(NamedTuple):
+    """What a run of the program gave."""
+
+    status: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Result]
+
+
+@pytest.fixture
+def dcae(capsys: pytest.CaptureFixture[str]) -> Program:
+    """Run ``dcae`` with these arguments."""
+
+    def call(*arguments: str | Path) -> Result:
+        status = run(commands.dcae, prog_name="dcae", args=[str(part) for part in arguments])
+        return Result(status, *capsys.readouterr())
+
+    return call
+
+
+class FakeAutoencoder:
+    """Pictures come back with each sample off by one."""
+
+    divisor = DIVISOR
+
+    def __init__(self, opened_with: dict[str, object]) -> None:
+        self.opened_with = opened_with
+        self.bundle = SimpleNamespace(
+            manifest=SimpleNamespace(model=SimpleNamespace(preset="fake")),
+            check_graph=lambda name: SimpleNamespace(graph=decoder_graph()),
+        )
+
+    def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        assert height % DIVISOR == width % DIVISOR == 0
+        return np.full((1, CHANNELS, height // DIVISOR, width // DIVISOR), 0.5, np.float32)
+
+    def decode(self, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
+        count, _, height, width = latent.shape
+        return np.full((count, height * DIVISOR, width * DIVISOR, 3), 128, np.uint8)
+
+    def reconstruct(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return image[None] ^ 1
+
+
+def decoder_graph() -> Graph:
+    """A decoder for grids of up to eight by eight, two at a time."""
+    return Graph(
+        path="decoder.onnx",
+        data=(),
+        target="generic",
+        precision="fp32",
+        opset=18,
+        activation_bytes=0,
+        inputs=(
+            Port(name="latent", dtype="float32", shape=("batch", CHANNELS, "height", "width")),
+        ),
+        outputs=(Port(name="image", dtype="float32", shape=("batch", 3, "32*height", "32*width")),),
+        ranges={
+            "batch": AxisRange(min=1, max=2),
+            "height": AxisRange(min=1, max=8),
+            "width": AxisRange(min=1, max=8),
+        },
+    )
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeAutoencoder]:
+    """The autoencoders that were opened, all of them fakes."""
+    fakes: list[FakeAutoencoder] = []
+
+    class Opener:
+        @staticmethod
+        def open(bundle: Path, **options: object) -> FakeAutoencoder:
+            fakes.append(FakeAutoencoder({"bundle": bundle, **options}))
+            return fakes[-1]
+
+    monkeypatch.setattr(autoencoder, "Autoencoder", Opener)
+    return fakes

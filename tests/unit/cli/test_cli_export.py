@@ -1,0 +1,173 @@
+from pathlib import Path
+
+import pytest
+from autoencoders import shrink, small_checkpoint
+from bundle_factory import write_tiny_bundle
+
+from dcae_export.cli.export import command
+from dcae_export.cli.failures import run
+from dcae_export.export import exporter
+from dcae_export.models import source
+from dcae_export.models.presets import PRESETS
+from dcae_export.models.weights import Checkpoint
+
+SMALL = small_checkpoint(shrink(PRESETS["dc-ae-f64c128-in-1.0"].config))
+
+
+def named(preset: str) -> Checkpoint:
+    return Checkpoint(
+        config=SMALL.config,
+        preset=preset,
+        state=SMALL.state,
+        source="a.safetensors",
+        sha256=SMALL.sha256,
+        licence=None,
+    )
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    """What would have been resolved and exported; a tiny bundle stands for the result."""
+    made = {"resolved": [], "exported": [], "checkpoint": named("dc-ae-f64c128-in-1.0")}
+
+    def resolve(weights, *, variant):
+        made["resolved"].append((weights, variant))
+        return made["checkpoint"]
+
+    def export(checkpoint, target, options, *, force, wait, progress):
+        progress("encoder: tracing")
+        made["exported"].append((checkpoint, target, options, force, wait))
+        return write_tiny_bundle(target, force=force)
+
+    monkeypatch.setattr(source, "resolve", resolve)
+    monkeypatch.setattr(exporter, "export", export)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def test_a_variant_is_exported_into_a_folder_of_its_name(dcae, calls):
+    result = dcae("export", "--variant", "f64")
+    assert result.status == 0
+    assert calls["resolved"] == [(None, "f64")]
+    ((_, target, options, force, wait),) = calls["exported"]
+    assert target == Path("dc-ae-f64c128-in-1.0")
+    assert (options.target, options.size, options.batch, options.image_io) == (
+        "generic",
+        None,
+        None,
+        False,
+    )
+    assert (force, wait) == (False, False)
+
+
+def test_the_last_line_says_where_how_large_and_what_to_type_next(dcae, calls):
+    result = dcae("export", "--variant", "f64", "--out", "here")
+    assert result.out.count("\n") == 1
+    assert result.out.startswith("here: ")
+    assert "kB" in result.out
+    assert "next: dcae reconstruct here photo.jpg --out back.png" in result.out
+
+
+def test_every_option_reaches_the_exporter(dcae, calls):
+    result = dcae(
+        *("export", "--weights", "a.safetensors", "--out", "b", "--target", "tensorrt"),
+        *("--size", "1024x512", "--batch", "3", "--image-io", "--simplifier", "none"),
+        *("--single-file", "--force", "--wait"),
+    )
+    assert result.status == 0
+    ((_, _, options, force, wait),) = calls["exported"]
+    assert options.target == "tensorrt"
+    assert options.size == (512, 1024)
+    assert (options.batch, options.image_io) == (3, True)
+    assert (options.simplifier, options.single_file) == ("none", True)
+    assert (force, wait) == (True, True)
+
+
+def test_dcae_export_is_the_command(capsys, calls):
+    assert run(command, prog_name="dcae-export", args=["--variant", "f64"]) == 0
+    assert "next: " in capsys.readouterr().out
+
+
+def test_the_command_line_wins_over_the_recipe(dcae, calls, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("variant: f64\nout: there\nsize: 512\nimage_io: true\ntarget: web\n")
+    result = dcae("export", "--recipe", recipe, "--size", "1024", "--no-image-io", "--out", "here")
+    assert result.status == 0
+    ((_, target, options, _, _),) = calls["exported"]
+    assert target == Path("here")
+    assert options.target == "web"
+    assert options.size == (1024, 1024)
+    assert not options.image_io
+
+
+def test_a_shipped_recipe_goes_by_its_name(dcae, calls):
+    assert dcae("export", "--recipe", "f64-2048").status == 0
+    ((_, _, options, _, _),) = calls["exported"]
+    assert options.size == (2048, 2048)
+
+
+def test_a_fault_of_the_recipe_names_file_and_key(dcae, calls, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("variant: f64\nopset: 18\n")
+    result = dcae("export", "--recipe", recipe)
+    assert result.status == 3
+    assert f"{recipe}: opset: unknown key" in result.err
+    assert not calls["resolved"]
+
+
+def test_an_unknown_variant_lists_the_known(dcae, calls):
+    result = dcae("export", "--variant", "f46")
+    assert result.status == 2
+    assert "'f46'" in result.err
+    assert all(name in result.err for name in ("f32", "f64", "f128", *PRESETS))
+    assert not calls["resolved"]
+
+
+@pytest.mark.parametrize(("size", "nearest"), [("500", ("448", "512")), ("1024x65", ("64", "128"))])
+def test_a_size_that_is_no_multiple_names_the_nearest(dcae, calls, size, nearest):
+    result = dcae("export", "--variant", "f64", "--size", size)
+    assert result.status == 2
+    assert "multiple of 64" in result.err
+    assert all(value in result.err for value in nearest)
+    assert not calls["resolved"]
+
+
+@pytest.mark.parametrize("size", ["0", "-64", "64x", "64x64x64", "1e3", "big", "0512"])
+def test_a_malformed_size_is_a_usage_error(dcae, calls, size):
+    result = dcae("export", "--variant", "f64", f"--size={size}")
+    assert result.status == 2
+    assert "WIDTHxHEIGHT" in result.err
+
+
+def test_a_batch_without_a_size_is_a_usage_error(dcae, calls):
+    result = dcae("export", "--variant", "f64", "--batch", "2")
+    assert result.status == 2
+    assert "--size" in result.err
+    assert not calls["resolved"]
+
+
+def test_an_existing_target_is_an_error_before_weights_are_fetched(dcae, calls, tmp_path):
+    (tmp_path / "dc-ae-f64c128-in-1.0").mkdir()
+    result = dcae("export", "--variant", "f64")
+    assert result.status == 3
+    assert "--force" in result.err
+    assert not calls["resolved"]
+
+
+def test_weights_of_no_published_variant_need_a_name_for_the_bundle(dcae, calls):
+    calls["checkpoint"] = SMALL
+    result = dcae("export", "--weights", "a.safetensors")
+    assert result.status == 2
+    assert "--out" in result.err
+    assert dcae("export", "--weights", "a.safetensors", "--out", "mine").status == 0
+
+
+def test_random_weights_are_called_so(dcae, calls):
+    calls["checkpoint"] = SMALL
+    assert "noise" in dcae("export", "--weights", "random:0", "--out", "mine").err
+
+
+def test_neither_weights_nor_variant_is_a_usage_error(dcae):
+    result = dcae("export")
+    assert result.status == 2
+    assert "--weights" in result.err

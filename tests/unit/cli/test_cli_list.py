@@ -1,0 +1,24 @@
+import json
+
+from dcae_export.models.presets import PRESETS, SHORT_NAMES
+
+
+def test_every_variant_has_a_row(dcae):
+    rows = dcae("list").out.splitlines()
+    assert [row.split()[0] for row in rows] == ["variant", *PRESETS]
+    (f64,) = [row for row in rows if " f64 " in row]
+    assert f64.startswith(SHORT_NAMES["f64"])
+
+
+def test_the_json_has_every_variant(dcae):
+    variants = json.loads(dcae("list", "--json").out)["variants"]
+    assert [variant["name"] for variant in variants] == list(PRESETS)
+    assert variants[3] == {
+        "name": "dc-ae-f64c128-in-1.0",
+        "short_name": "f64",
+        "summary": "64x, 128 channels, ImageNet",
+        "downsample": 64,
+        "latent_channels": 128,
+        "scaling_factor": 0.2889,
+        "repository": "mit-han-lab/dc-ae-f64c128-in-1.0",
+    }

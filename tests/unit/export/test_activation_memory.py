@@ -1,0 +1,66 @@
+"""The forecast of a graph's memory, on graphs counted by hand."""
+
+from export_factory import graph
+
+from dcae_export.export.activation_memory import activation_bytes
+
+FLOAT = 4
+INT64 = 8
+
+
+def test_a_chain_holds_two_tensors_at_a_time():
+    model = graph(
+        """(float[batch,3,height,width] x) => (float[batch,5,height,width] c)
+        <float[batch,7,height,width] a, float[batch,2,height,width] b,
+         float[7,3,1,1] u = {0}, float[2,7,1,1] v = {0}, float[5,2,1,1] w = {0}>
+        { a = Conv(x, u) b = Conv(a, v) c = Conv(b, w) }"""
+    )
+    # x + a = 10, a + b = 9, b + c = 7.
+    assert activation_bytes(model) == FLOAT * 10
+
+
+def test_a_shortcut_is_held_until_it_is_added():
+    model = graph(
+        """(float[batch,3,height,width] x) => (float[batch,3,height,width] y)
+        <float[batch,3,height,width] a, float[batch,9,height,width] b,
+         float[batch,3,height,width] c, float[9,3,1,1] u = {0}, float[3,9,1,1] v = {0}>
+        { a = Relu(x) b = Conv(a, u) c = Conv(b, v) y = Add(a, c) }"""
+    )
+    # At c: a + b + c.
+    assert activation_bytes(model) == FLOAT * (3 + 9 + 3)
+
+
+def test_an_output_is_held_to_the_end():
+    model = graph(
+        """(float[batch,2,height,width] x) => (float[batch,6,height,width] a, float[batch,4,height,width] c)
+        <float[batch,1,height,width] b, float[6,2,1,1] u = {0}, float[1,6,1,1] v = {0},
+         float[4,1,1,1] w = {0}>
+        { a = Conv(x, u) b = Conv(a, v) c = Conv(b, w) }"""
+    )
+    # x + a = 8, a + b = 7, a + b + c = 11.
+    assert activation_bytes(model) == FLOAT * 11
+
+
+def test_multiples_of_an_axis_count_and_products_of_axes_are_one_position():
+    model = graph(
+        """(float[batch,2,height,width] x) => (float[batch,1,rows,columns] y)
+        <float[batch,2,positions] s> { s = Identity(x) y = Identity(s) }"""
+    )
+    shapes = (
+        ["batch", 2, "height", "width"],
+        ["batch", 2, "height*width"],
+        ["batch", 1, "4*height", "8*width"],
+    )
+    values = (model.graph.inputs[0], model.graph[0].outputs[0], model.graph.outputs[0])
+    for value, shape in zip(values, shapes, strict=True):
+        value.shape = type(value.shape)(shape)
+    # At y: 2 for the sequence, 4 * 8 for the picture.
+    assert activation_bytes(model) == FLOAT * (2 + 32)
+
+
+def test_weights_do_not_count_and_other_types_count_by_their_size():
+    model = graph(
+        """(uint8[batch,3,height,width] x) => (int64[4] s)
+        <float[100] unused = {0}> { s = Shape(x) }"""
+    )
+    assert activation_bytes(model) == 3 + INT64 * 4

@@ -1,0 +1,134 @@
+import os
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from dcae_export.errors import ConfigError
+from dcae_export.recipe import MAX_RECIPE_BYTES, load
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rate: float
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = ""
+    count: int = 0
+    flag: bool | None = None
+    sizes: tuple[int, ...] = ()
+    inner: Inner | None = None
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text: str | bytes):
+        path = tmp_path / "recipe.yaml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def test_a_recipe_becomes_its_model(recipe):
+    text = "# why\nname: f64\ncount: -3\nflag: true\nsizes: [1, 2]\ninner:\n  rate: 1e-3\n"
+    expected = Model(name="f64", count=-3, flag=True, sizes=(1, 2), inner=Inner(rate=1e-3))
+    assert load(recipe(text), Model) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["off", "yes", "010", "1_000", "0x10", "1:30", "2026-01-31", ".inf"]
+)
+def test_words_with_a_second_meaning_are_text(recipe, word):
+    assert load(recipe(f"name: {word}"), Model).name == word
+
+
+@pytest.mark.parametrize("word", ["'12'", '"true"', "|\n  12\n"])
+def test_what_is_quoted_is_text(recipe, word):
+    assert load(recipe(f"name: {word}"), Model).name.strip() in ("12", "true")
+
+
+@pytest.mark.parametrize("word", ["null", "~", ""])
+def test_nothing_is_nothing(recipe, word):
+    assert load(recipe(f"flag: {word}"), Model).flag is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("coutn: 1", "coutn: unknown key; the keys are name, count, flag, sizes, inner"),
+        ("inner: {rate: 1.0, x: 2}", "inner.x: unknown key"),
+        ("inner: {}", "inner.rate: Field required"),
+        ("count: three", "count: Input should be a valid integer"),
+        ("count: '3'", "count: Input should be a valid integer"),
+        ("flag: yes", "flag: Input should be a valid boolean"),
+        ("name: 3", "name: Input should be a valid string"),
+        ("sizes: [1, a]", "sizes.1: Input should be a valid integer"),
+        ("count: a\nname: 3", "name: Input should be a valid string (and 1 more)"),
+    ],
+)
+def test_an_error_names_file_key_and_expectation(recipe, text, message):
+    path = recipe(text)
+    with pytest.raises(ConfigError) as raised:
+        load(path, Model)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("count: 1\ncount: 2\n", ":2: the key 'count' stands twice"),
+        ("sizes: &a [1]\ninner: *a\n", ":1: aliases are not read"),
+        ("a: &a [*a]", ":1: "),
+        ("name: !!python/object/apply:os.system [ls]", ":1: the tag "),
+        ("name: !!binary aGk=", ":1: the tag "),
+        ("1: 2", ":1: a key must be text"),
+        ("[a]: 2", ":1: a key must be text"),
+        ("name: [1", ":"),
+        ("name: a\n---\nname: b\n", ":2: "),
+        ("name: a\tb: c\n\t- d", ":"),
+        ("- a", ": must hold keys with values"),
+        ("", ": must hold keys with values"),
+        ("name: \x07", ": "),
+    ],
+)
+def test_what_is_no_recipe_is_one_line_that_says_where(recipe, text, message):
+    path = recipe(text)
+    with pytest.raises(ConfigError) as raised:
+        load(path, Model)
+    assert str(raised.value).startswith(f"{path}{message}")
+
+
+def test_an_alias_cannot_multiply(recipe):
+    levels = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    with pytest.raises(ConfigError, match="aliases"):
+        load(recipe("k0: &k0 [a]\n" + levels), Model)
+
+
+def test_deep_nesting_is_an_error_of_ours(recipe):
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load(recipe("sizes: " + "[" * 1_000), Model)
+
+
+def test_too_large_a_file_is_not_parsed(recipe):
+    with pytest.raises(ConfigError, match="which no recipe has"):
+        load(recipe("#" * (MAX_RECIPE_BYTES + 1)), Model)
+
+
+def test_what_is_not_utf_8_is_an_error(recipe):
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 6"):
+        load(recipe(b"name: \xff"), Model)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "gone.yaml", Model)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "pipe.yaml", Model)
