@@ -61,8 +61,8 @@ demo: $(VENV)/.demo-installed ## Export f32 offline, reconstruct a photograph, p
 	@echo
 	@echo "photograph:     demo/astronaut.png"
 	@echo "reconstruction: demo/astronaut-back.png"
-	@echo "Its weights are random, so the reconstruction looks random: what is shown is that every machine"
-	@echo "computes the same. With the published weights: $(BIN)/dcae-export --variant f32"
+	@echo "The weights are random, so the reconstruction is noise: what the matrix shows is that this machine"
+	@echo "computes what PyTorch computes. With the published weights: $(BIN)/dcae-export --variant f32"
 
 build: setup ## Build wheel and sdist into dist/
 	$(BIN)/python -m build --no-isolation

@@ -3,9 +3,6 @@
 Samples are taken as they are stored: neither gamma nor colour profiles are applied.
 """
 
-import errno
-import os
-import secrets
 import stat
 from enum import Enum, auto
 from pathlib import Path
@@ -15,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.errors import InputError, ParityError, PictureError, ResourceError, UsageError
+from dcae_export.errors import ParityError, PictureError, UsageError
 from dcae_export.runtime.picture_header import PictureFormat, PictureHeader, read_header
+from dcae_export.runtime.whole_file import require_free, whole_file
 
 MAX_PIXELS: Final = 2**26
 MAX_BYTES: Final = 256 * 2**20
@@ -199,8 +197,8 @@ def write_picture(path: Path, image: NDArray[np.uint8], *, force: bool = False) 
 
     Raises:
         UsageError: If the suffix is none of .png, .jpg, .jpeg and .webp.
-        InputError: If the target exists and force is not given.
-        PictureError: If the picture cannot be encoded, or the folder cannot be written to.
+        InputError: If the target exists and force is not given, or cannot be written.
+        PictureError: If the picture cannot be encoded.
         ResourceError: If the disk is full.
     """
     assert image.dtype == np.uint8
@@ -209,19 +207,10 @@ def write_picture(path: Path, image: NDArray[np.uint8], *, force: bool = False) 
     picture_format = _FORMATS.get(path.suffix.lower())
     if picture_format is None:
         raise UsageError(f"{path}: the suffix {path.suffix!r} is none of .png, .jpg and .webp")
-    try:
-        if not force and path.exists():
-            raise _target_exists(path)
-        _write_whole(path, _encode(path, image, picture_format), force=force)
-    except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(f"{message}; free some space or choose another disk") from error
-        raise PictureError(f"{message}; choose another target") from error
-
-
-def _target_exists(path: Path) -> InputError:
-    return InputError(f"{path}: exists; choose another name, or replace it with --force")
+    require_free(path, force=force)
+    encoded = _encode(path, image, picture_format)
+    with whole_file(path, force=force) as file:
+        file.write(encoded)
 
 
 def _encode(path: Path, image: NDArray[np.uint8], picture_format: PictureFormat) -> memoryview:
@@ -246,36 +235,6 @@ def _encode(path: Path, image: NDArray[np.uint8], picture_format: PictureFormat)
             f"{problem}; choose another format"
         )
     return encoded.data
-
-
-def _write_whole(path: Path, content: memoryview, *, force: bool) -> None:
-    """Write a sibling of the target, then give it the target's name."""
-    temporary = path.with_name(f".dcae-{secrets.token_hex(8)}.tmp")
-    temporary.touch(exist_ok=False)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        _publish(temporary, path, force=force)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _publish(temporary: Path, path: Path, *, force: bool) -> None:
-    if force:
-        temporary.replace(path)
-        return
-    try:
-        # Unlike a rename, a link fails if the target has appeared meanwhile.
-        path.hardlink_to(temporary)
-    except FileExistsError as error:
-        raise _target_exists(path) from error
-    except OSError:
-        # The file system has no hard links; what is left is to look, then rename.
-        if path.exists():
-            raise _target_exists(path) from None
-        temporary.replace(path)
 
 
 def fit(

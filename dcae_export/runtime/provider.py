@@ -62,6 +62,6 @@ def require_listed(provider: Provider) -> None:
     if provider.onnxruntime_name not in load_onnxruntime().get_available_providers():
         raise ProviderError(
             f"{provider.value}: the installed ONNX Runtime {installed_version()} was built without "
-            f"{provider.onnxruntime_name}; pip uninstall onnxruntime, then "
+            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime, then "
             "pip install 'dcae-export[gpu]'"
         )

@@ -56,7 +56,10 @@ class Session:
             options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(
-                files.model, options, providers=[provider.onnxruntime_name]
+                files.model,
+                options,
+                providers=[provider.onnxruntime_name],
+                enable_fallback=0,  # Else it prints a line and tries another provider.
             )
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error

@@ -48,7 +48,11 @@ def require_free(path: Path, *, force: bool) -> None:
         InputError: It exists and force is not given.
     """
     if not force and path.exists():
-        raise InputError(f"{path}: exists; choose another name, or replace it with --force")
+        raise _taken(path)
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{path}: exists; choose another name, or replace it with --force")
 
 
 def _publish(temporary: Path, path: Path, *, force: bool) -> None:
@@ -58,9 +62,8 @@ def _publish(temporary: Path, path: Path, *, force: bool) -> None:
     try:
         # Unlike a rename, a link fails if the target has appeared meanwhile.
         path.hardlink_to(temporary)
-    except FileExistsError:
-        require_free(path, force=False)
-        raise
+    except FileExistsError as error:
+        raise _taken(path) from error
     except OSError:
         # The file system has no hard links; what is left is to look, then rename.
         require_free(path, force=False)

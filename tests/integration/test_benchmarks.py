@@ -59,10 +59,10 @@ def test_contestants_agree_and_take_turns(artifacts):
 
 
 def test_a_bundle_is_measured_without_torch(artifacts):
-    cell = measure_memory(CASE, (BUNDLE, EAGER), artifacts)
-    # torch and diffusers alone hold more than this.
-    assert 0 < cell["bundle"]["peak_bytes"] < 200 * 2**20 < cell["eager"]["peak_bytes"]
-    assert cell["eager"]["ratio"] > 1
+    cell = measure_memory(CASE, (BUNDLE,), artifacts)
+    # torch alone holds more than this.
+    assert 0 < cell["bundle"]["peak_bytes"] < 200 * 2**20
+    assert cell["bundle"]["open_seconds"] > 0
 
 
 def test_a_benchmark_needs_the_bundle(artifacts, tmp_path):
