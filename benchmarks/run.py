@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks.run autoencoder | export | passes``."""
+"""The command line: ``python -m benchmarks.run autoencoder | export | passes | forms``."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,7 +85,7 @@ def _common(benchmark: str) -> Callable[[Function], Function]:
                 type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
                 default=Path("build/benchmarks"),
                 show_default=True,
-                help="Where weights and graphs are kept: 9 GB for f32 and f64.",
+                help="Where weights and graphs are kept: 12 GB for f32 and f64.",
             ),
         ):
             function = option(function)
@@ -96,18 +96,38 @@ def _common(benchmark: str) -> Callable[[Function], Function]:
 
 @main.command()
 @_variants("f32", "f64")
-@click.option("--size", "sizes", type=click.Choice(SIZES), multiple=True, default=SIZES)
+@click.option(
+    "--size",
+    "sizes",
+    type=click.Choice(SIZES),
+    multiple=True,
+    default=SIZES,
+    show_default=True,
+    help="May be repeated.",
+)
 @click.option(
     "--direction",
     "directions",
     type=click.Choice([direction.value for direction in Direction]),
     multiple=True,
     default=[direction.value for direction in Direction],
+    show_default=True,
+    help="May be repeated.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Turns that each takes.",
+)
 @click.option("--only", type=click.Choice(["speed", "memory"]), help="Leave out the other.")
 @click.option("--large", is_flag=True, help="Also one f64 decode at 2048 in a single pass.")
-@click.option("--target", type=click.Choice(["cpu"]), help="Also the bundle for this target.")
+@click.option(
+    "--target",
+    type=click.Choice(["cpu"]),
+    help="Also the bundle for this target; cells that are kept stay without it.",
+)
 @_common("autoencoder")
 def autoencoder(  # noqa: PLR0913 - one argument for each option
     *,
@@ -173,6 +193,21 @@ def passes(*, variants: Sequence[str], work: Path, out: Path, again: bool) -> No
         key = f"{variant} decode {PROFILED_SIZE}"
         if results.wants("profile", key):
             results.put("profile", key, profile_decoder(variant, artifacts))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@_common("forms")
+def forms(*, rounds: int, work: Path, out: Path, again: bool) -> None:  # noqa: ARG001
+    """Two forms of one block: what the targets' rows rest on."""
+    from benchmarks.forms import DOWNSAMPLING, RMS_NORM, measure_form  # noqa: PLC0415
+
+    results = Results.open(out, "forms", again=again)
+    for form in (*DOWNSAMPLING, *RMS_NORM):
+        key = f"{form.name} {form.in_channels} to {form.out_channels}, side {form.side}"
+        if results.wants("forms", key):
+            results.put("forms", key, measure_form(form, rounds=rounds))
     print_tables(results.document, Console())
 
 

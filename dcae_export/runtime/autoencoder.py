@@ -1,5 +1,6 @@
 """Encode and decode pictures with a bundle."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,7 @@ class Autoencoder:
         self._provider = provider
         self._threads = threads
         self._sessions: dict[GraphName, Session] = {}
+        self._opening = threading.Lock()
 
     @classmethod
     def open(
@@ -122,11 +124,13 @@ class Autoencoder:
     def _run(
         self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
-        if name not in self._sessions:
-            self._sessions[name] = Session(
-                self.bundle.check_graph(name), provider=self._provider, threads=self._threads
-            )
-        return self._sessions[name].run(inputs)
+        with self._opening:
+            if name not in self._sessions:
+                self._sessions[name] = Session(
+                    self.bundle.check_graph(name), provider=self._provider, threads=self._threads
+                )
+            session = self._sessions[name]
+        return session.run(inputs)
 
 
 def _batch(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -375,7 +375,7 @@ def test_pixel_unshuffle_is_never_published_in_another_channel_order():
     )
     x = random_input(2, 4, 6, 4)
     unfolded = trace(module, x, signature, target=TARGETS["generic"])
-    with pytest.raises(ExportError, match="SpaceToDepth|dimensions"):
+    with pytest.raises(ExportError, match=r"SpaceToDepth|dimensions"):
         check_structure(unfolded, name="encoder")
     expected = module(x).detach().numpy()
     fold(module, TARGETS["generic"])

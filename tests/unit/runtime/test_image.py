@@ -293,7 +293,7 @@ def test_a_side_that_the_format_cannot_hold_is_an_error(tmp_path: Path, suffix: 
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"), [(errno.ENOSPC, ResourceError), (errno.EIO, PictureError)]
+    ("code", "expected"), [(errno.ENOSPC, ResourceError), (errno.EIO, InputError)]
 )
 def test_a_failed_write_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: type[Exception]
@@ -311,7 +311,7 @@ def test_targets_that_cannot_be_files_are_errors(tmp_path: Path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     for path in ("file/out.png", "missing/out.png", "folder.png", "n" * 300 + ".png"):
-        with pytest.raises(PictureError, match="cannot be written"):
+        with pytest.raises(InputError, match="cannot be written"):
             write_picture(tmp_path / path, PICTURE, force=True)
 
 
