@@ -42,4 +42,4 @@ COMPILE = Contestant(
     module="benchmarks.tasks.compiled",
     files=lambda artifacts, case: artifacts.weights(case.variant),
 )
-STANDARD = (BUNDLE, PLAIN, EAGER, COMPILE)
+EVERYONE = (BUNDLE, BUNDLE_CPU, PLAIN, EAGER, COMPILE)

@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks.artifacts import Artifacts
 from benchmarks.autoencoder import measure_memory, measure_speed
 from benchmarks.case import Case, Direction
-from benchmarks.contestants import BUNDLE, BUNDLE_CPU, STANDARD
+from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
 from benchmarks.export_costs import measure_export
 from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
 from benchmarks.process import WorkerError
@@ -124,9 +124,12 @@ def _common(benchmark: str) -> Callable[[Function], Function]:
 @click.option("--only", type=click.Choice(["speed", "memory"]), help="Leave out the other.")
 @click.option("--large", is_flag=True, help="Also one f64 decode at 2048 in a single pass.")
 @click.option(
-    "--target",
-    type=click.Choice(["cpu"]),
-    help="Also the bundle for this target; cells that are kept stay without it.",
+    "--contestant",
+    "names",
+    type=click.Choice([contestant.name for contestant in EVERYONE]),
+    multiple=True,
+    default=[contestant.name for contestant in EVERYONE],
+    help="Only these; bundle and eager always take part. Cells that are kept stay as they are.",
 )
 @_common("autoencoder")
 def autoencoder(  # noqa: PLR0913 - one argument for each option
@@ -137,7 +140,7 @@ def autoencoder(  # noqa: PLR0913 - one argument for each option
     rounds: int,
     only: str | None,
     large: bool,
-    target: str | None,
+    names: Sequence[str],
     work: Path,
     out: Path,
     again: bool,
@@ -145,7 +148,8 @@ def autoencoder(  # noqa: PLR0913 - one argument for each option
     """Speed and memory: the bundle beside plain export, diffusers, and torch.compile."""
     results = Results.open(out, "autoencoder", again=again)
     artifacts = Artifacts(work)
-    contestants = (*STANDARD, BUNDLE_CPU) if target else STANDARD
+    required = {BUNDLE.name, EAGER.name}
+    contestants = [one for one in EVERYONE if one.name in required.union(names)]
     cases = [
         Case(variant=variant, direction=Direction(direction), size=int(size))
         for variant in variants

@@ -25,6 +25,9 @@ from dcae_export.export import exporter
 from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.simplify import USED, Simplified
+from dcae_export.export.target import TARGETS
+from dcae_export.models import autoencoder as networks
+from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import Checkpoint
 from dcae_export.runtime.autoencoder import Autoencoder
 
@@ -39,11 +42,11 @@ import sys, time
 from pathlib import Path
 from autoencoders import small_checkpoint
 from export_factory import TINY
-from dcae_export.export import exporter
+from dcae_export.export import exporter, save
 from dcae_export.export.options import ExportOptions
 
 target, simplifier, last = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-exporter.EXTERNAL_FROM_BYTES = 0
+save.EXTERNAL_FROM_BYTES = 0
 
 def progress(stage):
     print(stage, flush=True)
@@ -256,6 +259,17 @@ def test_a_disk_that_is_too_small_stops_an_export_before_the_work(old, checkpoin
         checkpoint, old, match=r"needs [0-9.]+ MB of disk, 1\.0 MB are free"
     )
     assert files(old) == before
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_disk_that_is_asked_for_holds_the_folded_weights_of_every_preset(name):
+    with torch.device("meta"):
+        network = networks.Autoencoder(PRESETS[name].config).eval()
+    before = sum(tensor.nbytes for tensor in network.state_dict().values())
+    for part in (network.encoder, network.decoder):
+        exporter.fold(part, TARGETS["generic"])
+    after = sum(tensor.nbytes for tensor in network.state_dict().values())
+    assert after < exporter.FOLDED_GROWTH * before
 
 
 def test_a_memory_that_is_too_small_stops_an_export_before_the_work(old, checkpoint, monkeypatch):

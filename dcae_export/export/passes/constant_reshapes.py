@@ -1,6 +1,10 @@
 """Give every reshape a constant target, or one shared Shape per grid where no constant can say it."""
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
+
+NUM_AXES = 4  # batch, channels, height, width
 
 
 def constant_reshapes(model: ir.Model) -> None:
@@ -8,7 +12,8 @@ def constant_reshapes(model: ir.Model) -> None:
 
     A target's dimension is written as its number, as 0 (copied from the input at the same place) or as -1
     (what is left). Where two are left (a sequence back to its grid), the target is the Shape of the first
-    tensor in the graph that has the very shape, one for each grid: a chain per block becomes one node.
+    tensor in the graph that has the very shape, one for each grid: a chain per block becomes one node. Attention
+    at several scales has channels that no other tensor has: there one Concat joins them to the grid.
     """
     graph = model.graph
     for node in graph:
@@ -19,7 +24,7 @@ def constant_reshapes(model: ir.Model) -> None:
         assert source.shape is not None
         assert result.shape is not None
         dims = _reshape_dims(source.shape, result.shape)
-        target = _shape_of_twin(graph, node) if dims is None else _constant(graph, dims)
+        target = _grid_target(graph, node) if dims is None else _constant(graph, dims)
         if target is not None:
             node.replace_input_with(1, target)
             # torch writes allowzero=1, with which a 0 would be a size and not a copy.
@@ -56,36 +61,63 @@ def _constant(graph: ir.Graph, dims: list[int]) -> ir.Value:
     return graph.initializers[name]
 
 
-def _shape_of_twin(graph: ir.Graph, reshape: ir.Node) -> ir.Value | None:
-    """The Shape of the earliest tensor whose shape equals that of ``reshape``'s result."""
-    result = reshape.outputs[0]
+def _grid_target(graph: ir.Graph, reshape: ir.Node) -> ir.Value | None:
+    """The target of a reshape whose result has two dimensions that only another tensor knows."""
+    source, result = reshape.inputs[0], reshape.outputs[0]
+    assert source is not None
+    assert source.shape is not None
+    assert result.shape is not None
+    dims = list(result.shape)
+    twin = _earliest(graph, reshape, dims)
+    if twin is not None:
+        return _shape(graph, twin, start=0)
+    # No tensor has these channels: the grid alone comes from another tensor, behind what a constant can say.
+    twin = _earliest(graph, reshape, [None, None, *dims[2:]])
+    if len(dims) != NUM_AXES or twin is None or not _same_dim(dims[0], source.shape[0]):
+        return None
+    if not isinstance(dims[1], int):
+        return None
+    parts = [_constant(graph, [0, dims[1]]), _shape(graph, twin, start=2)]
+    concat = ir.node("Concat", parts, attributes={"axis": 0}, name=f"{reshape.name}_target")
+    concat.outputs[0].name = f"{reshape.name}_target"
+    concat.outputs[0].shape = ir.Shape([NUM_AXES])
+    concat.outputs[0].type = ir.TensorType(ir.DataType.INT64)
+    graph.insert_before(reshape, concat)
+    return concat.outputs[0]
+
+
+def _earliest(
+    graph: ir.Graph, reshape: ir.Node, dims: Sequence[int | ir.SymbolicDim | None]
+) -> ir.Value | None:
+    """The first tensor that a node before ``reshape`` makes with these dimensions; None is any."""
     for node in graph:
         if node is reshape:
             return None
-        twin = next((out for out in node.outputs if _same_shape(out, result)), None)
-        if twin is not None:
-            break
-    else:
-        return None
-    producer = twin.producer()
+        for value in node.outputs:
+            if value.shape is not None and len(value.shape) == len(dims):
+                pairs = zip(value.shape, dims, strict=True)
+                if all(dim is None or _same_dim(own, dim) for own, dim in pairs):
+                    return value
+    return None
+
+
+def _shape(graph: ir.Graph, value: ir.Value, *, start: int) -> ir.Value:
+    """The Shape of ``value`` from dimension ``start`` on: one node, however often it is asked for."""
+    producer = value.producer()
     assert producer is not None
-    for use in twin.uses():
-        if use.node.op_type == "Shape" and not use.node.attributes:
-            graph.insert_after(producer, use.node)  # It may stand behind this reshape: move it.
-            return use.node.outputs[0]
-    assert result.shape is not None
-    shape = ir.node("Shape", [twin], name=f"shape_of_{twin.name}")
-    shape.outputs[0].name = f"shape_of_{twin.name}"
-    shape.outputs[0].shape = ir.Shape([len(result.shape)])
+    assert value.shape is not None
+    for node in [use.node for use in value.uses() if use.node.op_type == "Shape"]:
+        if "end" not in node.attributes and node.attributes.get_int("start", 0) == start:
+            graph.insert_after(producer, node)  # It may stand behind its new reader: move it.
+            return node.outputs[0]
+    name = f"shape_{start}_of_{value.name}"
+    attributes = {"start": start} if start else {}
+    shape = ir.node("Shape", [value], attributes=attributes, name=name)
+    shape.outputs[0].name = name
+    shape.outputs[0].shape = ir.Shape([len(value.shape) - start])
     shape.outputs[0].type = ir.TensorType(ir.DataType.INT64)
     graph.insert_after(producer, shape)
     return shape.outputs[0]
-
-
-def _same_shape(value: ir.Value, other: ir.Value) -> bool:
-    if value.shape is None or other.shape is None or len(value.shape) != len(other.shape):
-        return False
-    return all(_same_dim(a, b) for a, b in zip(value.shape, other.shape, strict=True))
 
 
 def _same_dim(dim: int | ir.SymbolicDim, other: int | ir.SymbolicDim) -> bool:

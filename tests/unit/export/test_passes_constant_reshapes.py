@@ -60,12 +60,34 @@ def test_all_reshapes_to_one_grid_share_one_shape():
     np.testing.assert_array_equal(run(model, x=X)[0], before[0])
 
 
+def test_channels_that_no_tensor_has_are_joined_to_another_tensors_grid():
+    model = graph(
+        """(float[batch,4,height,width] x) => (float[batch,2,height,width] y)
+        <float[batch,4,height,width] a, float[batch,1,4,n] b, float[batch,1,2,n] c,
+         int64[4] sequence = {0, 1, 4, -1}, int64[1] zero = {0}, int64[1] two = {2},
+         int64[2] sides = {2, 3}> {
+            a = Relu(x)
+            b = Reshape(a, sequence)
+            c = Slice(b, zero, two, two)
+            shape = Shape(x)
+            batch_size = Gather(shape, zero)
+            grid = Gather(shape, sides)
+            target = Concat<axis = 0>(batch_size, two, grid)
+            y = Reshape(c, target)
+        }"""
+    )
+    before = run(model, x=X)
+    changed(model)
+    assert operators(model) == ["Relu", "Shape", "Reshape", "Slice", "Concat", "Reshape"]
+    np.testing.assert_array_equal(run(model, x=X)[0], before[0])
+
+
 def test_a_shape_that_comes_too_late_is_moved_before_its_first_reader():
     model = graph(
         """(float[batch,4,height,width] x) => (float[batch,4,height,width] c, int64[4] late)
         <float[batch,4,height,width] a, float[batch,4,n] b, int64[3] sequence = {0, 4, -1}> {
             a = Relu(x)
-            grid = Shape<start = 0>(a)
+            grid = Shape<start = 0, end = 4>(a)
             b = Reshape(a, sequence)
             c = Reshape(b, grid)
             late = Shape(a)
