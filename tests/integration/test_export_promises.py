@@ -23,6 +23,7 @@ from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import DcaeError, ExportError, ParityError, ResourceError
 from dcae_export.export import exporter
 from dcae_export.export.exporter import export
+from dcae_export.export.fold import fold
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.simplify import USED, Simplified
 from dcae_export.export.target import TARGETS
@@ -267,7 +268,7 @@ def test_the_disk_that_is_asked_for_holds_the_folded_weights_of_every_preset(nam
         network = networks.Autoencoder(PRESETS[name].config).eval()
     before = sum(tensor.nbytes for tensor in network.state_dict().values())
     for part in (network.encoder, network.decoder):
-        exporter.fold(part, TARGETS["generic"])
+        fold(part, TARGETS["generic"])
     after = sum(tensor.nbytes for tensor in network.state_dict().values())
     assert after < exporter.FOLDED_GROWTH * before
 

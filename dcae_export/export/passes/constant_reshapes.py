@@ -68,14 +68,16 @@ def _grid_target(graph: ir.Graph, reshape: ir.Node) -> ir.Value | None:
     assert source.shape is not None
     assert result.shape is not None
     dims = list(result.shape)
+    keeps_batch = _same_dim(dims[0], source.shape[0])
     twin = _earliest(graph, reshape, dims)
     if twin is not None:
+        maker = twin.producer()
+        if maker is not None and maker.op_type == "Reshape" and keeps_batch:
+            return maker.inputs[1]
         return _shape(graph, twin, start=0)
     # No tensor has these channels: the grid alone comes from another tensor, behind what a constant can say.
     twin = _earliest(graph, reshape, [None, None, *dims[2:]])
-    if len(dims) != NUM_AXES or twin is None or not _same_dim(dims[0], source.shape[0]):
-        return None
-    if not isinstance(dims[1], int):
+    if len(dims) != NUM_AXES or not keeps_batch or twin is None or not isinstance(dims[1], int):
         return None
     parts = [_constant(graph, [0, dims[1]]), _shape(graph, twin, start=2)]
     concat = ir.node("Concat", parts, attributes={"axis": 0}, name=f"{reshape.name}_target")
