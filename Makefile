@@ -8,8 +8,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-UNIT := not integration and not slow and not soak and not gpu
-TEST := not slow and not soak and not gpu
+UNIT := not integration and not slow and not soak
+TEST := not slow and not soak
 
 # $(call step,NAME,COMMAND): run a command, then say how long it took.
 step = @TIMEFORMAT="== $(1): %1R s"; time $(2)

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.machine import physical_cores
 from dcae_export.export.passes.fold_downsampling import fold_downsampling
-from dcae_export.export.passes.rms_norm_operator import use_rms_norm_operator
+from dcae_export.export.passes.use_rms_norm_operator import use_rms_norm_operator
 from dcae_export.models.layers import ConvPixelUnshuffle, RMSNorm2d
 from dcae_export.parity import FP32, difference
 

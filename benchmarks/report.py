@@ -7,11 +7,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from benchmarks.contestants import BUNDLE, BUNDLE_CPU, EVERYONE
 from dcae_export.errors import UsageError
 
 Entry = Mapping[str, object]
 # What is worth a column, in this order.
-CONTESTANTS = ("bundle", "bundle-cpu", "plain", "eager", "compile")
+_NAMES = tuple(one.name for one in EVERYONE)
+_OTHERS = tuple(one.name for one in EVERYONE if one not in (BUNDLE, BUNDLE_CPU))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +88,9 @@ def _autoencoder(document: Mapping[str, object]) -> Iterator[Table]:
     yield _contest("Peak memory, GiB (times the bundle's)", memory, "peak_bytes", unit=2**30)
     yield Table(
         title="Peak memory of the bundle as a share of the others'",
-        columns=("", *CONTESTANTS[2:]),
+        columns=("", *_OTHERS),
         rows=[
-            (key, *(_inverse(_entry(cell.get(name, {}))) for name in CONTESTANTS[2:]))
+            (key, *(_inverse(_entry(cell.get(name, {}))) for name in _OTHERS))
             for key, cell in memory.items()
         ],
     )
@@ -101,7 +103,7 @@ def _autoencoder(document: Mapping[str, object]) -> Iterator[Table]:
 
 def _contest(title: str, cells: Mapping[str, Entry], value: str, *, unit: int) -> Table:
     """One row for each case, one column for each contestant that takes part in any."""
-    names = [name for name in CONTESTANTS if any(name in cell for cell in cells.values())]
+    names = [name for name in _NAMES if any(name in cell for cell in cells.values())]
     rows = [
         (key, *(_contested(_entry(cell.get(name, {})), value, unit=unit) for name in names))
         for key, cell in cells.items()

@@ -1,6 +1,6 @@
 """The errors a user can meet, each with the exit status that scripts see.
 
-Every message is one line that says what is wrong, where, and the way out.
+Every message is one line that says what is wrong, where, and where there is one the way out.
 """
 
 

@@ -32,12 +32,18 @@ UINT8 = Tolerance(
 )
 
 
+def tolerance_of(dtype: str) -> Tolerance:
+    """The tolerance for a graph's output of a dtype: "uint8" pictures or "float32" arrays."""
+    return UINT8 if dtype == "uint8" else FP32
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
     """How far an array is from its reference, and where it is worst.
 
     ``max_abs`` is in the reference's units, ``reference_range`` its max - min (255 for pictures); ``psnr_db`` is taken over that
-    range and is None where the arrays are equal. ``worst`` is the index of the largest difference.
+    range and is None where that is no number: equal arrays, a
+    constant reference, or a value that is not finite. ``worst`` is the index of the largest difference.
     """
 
     max_abs: float

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from dcae_export.runtime.session import session_options
+
 KERNEL = "_kernel_time"
 
 
@@ -21,12 +23,10 @@ def count_operators(path: str) -> dict[str, object]:
 def profile(path: str, shape: list[int]) -> dict[str, object]:
     """Seconds by operator of one run after a first one, and that run's total.
 
-    The options are those of the project's Session: no arena, no memory pattern.
+    The options are those of the project's own sessions.
     """
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
+        options = session_options(threads=None)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder, "profile"))
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+# Each .onnx repeats these in its metadata_props, so that a mixed-up file is found.
+MODEL_ID_KEY = "dcae.model_id"
+FORMAT_VERSION_KEY = "dcae.format_version"
 
 GraphName = Literal["encoder", "decoder"]
 AxisName = Literal["batch", "height", "width"]
@@ -129,6 +132,13 @@ class Graph(Record):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     ranges: dict[AxisName, AxisRange]
+
+    def outside(self, axes: dict[str, int]) -> AxisName | None:
+        """The first named axis whose value in ``axes`` is out of its range; None where all fit."""
+        for name, bounds in self.ranges.items():
+            if not bounds.min <= axes[name] <= bounds.max:
+                return name
+        return None
 
     @model_validator(mode="after")
     def _every_axis_has_a_range(self) -> "Graph":

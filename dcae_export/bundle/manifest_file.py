@@ -17,7 +17,7 @@ from dcae_export.bundle.manifest import (
 )
 from dcae_export.errors import BundleError, RefusedError
 
-# The largest manifest with every table and class name is below 1 MiB.
+# A manifest has two graphs, a few golden cases and their records: tens of kilobytes. This leaves ample room.
 MAX_MANIFEST_BYTES = 4 * 2**20
 
 

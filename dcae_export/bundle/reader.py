@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle import graph_file
 from dcae_export.bundle.files import open_inside, regular_file_status, sha256
-from dcae_export.bundle.manifest import MANIFEST_NAME, Golden, Graph, Manifest, Port
+from dcae_export.bundle.manifest import (
+    FORMAT_VERSION_KEY,
+    MANIFEST_NAME,
+    MODEL_ID_KEY,
+    Golden,
+    Graph,
+    Manifest,
+    Port,
+)
 from dcae_export.bundle.manifest_file import read_manifest
 from dcae_export.bundle.swap import previous_path
 from dcae_export.errors import BundleError, RefusedError
 
 # Protobuf's own limit; larger weights are external.
 _MAX_GRAPH_BYTES = 2**31 - 1
-# Golden arrays are made at the smallest legal grid.
+# Golden arrays are made on a grid of six positions, or at the size of a static graph.
 _MAX_GOLDEN_BYTES = 2**28
 # Exactly what NumPy writes. Its own reader evaluates the header as Python, and fails in other ways than ours.
 _NPY_HEADER = re.compile(
@@ -187,8 +195,8 @@ class Bundle:
 
     def _check_belongs(self, graph: Graph, scan: graph_file.GraphScan) -> None:
         expected = {
-            "dcae.model_id": self.manifest.model.id,
-            "dcae.format_version": str(self.manifest.format_version),
+            MODEL_ID_KEY: self.manifest.model.id,
+            FORMAT_VERSION_KEY: str(self.manifest.format_version),
         }
         for key, value in expected.items():
             if scan.metadata.get(key) != value:

@@ -5,8 +5,8 @@ import sys
 
 def main() -> None:
     """Run the program ``dcae``."""
-    from dcae_export.cli.commands import dcae
     from dcae_export.cli.failures import run
+    from dcae_export.cli.program import dcae
 
     sys.exit(run(dcae, prog_name="dcae"))
 

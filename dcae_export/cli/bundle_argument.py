@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from dcae_export.errors import HubError
+
 bundle_argument = click.argument("bundle", metavar="BUNDLE")
 
 
@@ -18,7 +20,6 @@ def locate_bundle(name: str) -> Path:
     from dcae_export import hub
     from dcae_export.bundle.manifest import MANIFEST_NAME
     from dcae_export.bundle.manifest_file import read_manifest
-    from dcae_export.errors import HubError
 
     if not hub.is_repository_name(name):
         return Path(name).expanduser()

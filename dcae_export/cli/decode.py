@@ -6,9 +6,9 @@ import click
 
 from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
-from dcae_export.cli.pictures import check_picture_target
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.runtime_options import open_autoencoder, runtime_options
+from dcae_export.errors import UsageError
 
 
 @command_with(
@@ -32,16 +32,17 @@ def command(  # noqa: PLR0913 - one argument for each option
     out: Path,
     provider: str,
     threads: int | None,
-    no_verify: bool,
+    verify_hashes: bool,
     force: bool,
 ) -> None:
     """Write the picture of a latent, which is a file as `dcae encode` writes it."""
-    from dcae_export.errors import UsageError
-    from dcae_export.runtime.image import write_picture
     from dcae_export.runtime.latent import read_latent
+    from dcae_export.runtime.picture_file import check_picture_target, write_picture
 
     check_picture_target(out, force=force)
-    autoencoder = open_autoencoder(bundle, provider=provider, threads=threads, no_verify=no_verify)
+    autoencoder = open_autoencoder(
+        bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
+    )
     values = read_latent(latent, autoencoder.bundle.check_graph("decoder").graph)
     if len(values) != 1:
         raise UsageError(f"{latent}: holds {len(values)} latents; save the one to decode by itself")

@@ -10,10 +10,12 @@ from dcae_export import __version__
 from dcae_export.cli import installation
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_table
+from dcae_export.errors import InputError, ProviderError
+from dcae_export.runtime.provider import INSTALL_LINE
 
 if TYPE_CHECKING:
     from dcae_export.cli.installation import Requirement
-    from dcae_export.runtime.doctor import Probe
+    from dcae_export.runtime.provider_probe import Probe
 
 
 @command_with(name="doctor", examples=("dcae doctor", "dcae doctor --json"))
@@ -23,8 +25,7 @@ def command(*, as_json: bool) -> None:
 
     Status 3: a version is too old, or two distributions collide. Status 5: nothing can run a bundle.
     """
-    from dcae_export.errors import InputError, ProviderError
-    from dcae_export.runtime.doctor import probe_providers
+    from dcae_export.runtime.provider_probe import probe_providers
 
     versions = installation.installed()
     needed = installation.requirements()
@@ -41,10 +42,7 @@ def command(*, as_json: bool) -> None:
     if faults:
         raise InputError(faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else ""))
     if not any(probe.works for probe in probes):
-        raise ProviderError(
-            "no ONNX Runtime provider works; pip install 'dcae-export[cpu]', "
-            "or 'dcae-export[gpu]' for an NVIDIA GPU"
-        )
+        raise ProviderError(f"no ONNX Runtime provider works; {INSTALL_LINE}")
 
 
 def _content(

@@ -7,7 +7,6 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_note
-from dcae_export.cli.pictures import alpha_of, fit_of
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.runtime_options import open_autoencoder, picture_options, runtime_options
 
@@ -34,27 +33,28 @@ def command(  # noqa: PLR0913 - one argument for each option
     alpha: str,
     provider: str,
     threads: int | None,
-    no_verify: bool,
+    verify_hashes: bool,
     force: bool,
 ) -> None:
     """Write the latent of a picture: NumPy's .npy, float32 (1, channels, height, width).
 
     It is the raw latent z; a diffusion model sees (z - shift) * scaling factor, as `dcae inspect` says.
     """
-    from dcae_export.runtime.image import fit as fit_picture
-    from dcae_export.runtime.image import read_picture
+    from dcae_export.runtime.fit import Fit
+    from dcae_export.runtime.fit import fit as fit_picture
     from dcae_export.runtime.latent import check_latent_target, write_latent
-    from dcae_export.runtime.whole_file import require_free
+    from dcae_export.runtime.picture_file import Alpha, read_picture
 
-    check_latent_target(out)
-    require_free(out, force=force)
-    autoencoder = open_autoencoder(bundle, provider=provider, threads=threads, no_verify=no_verify)
-    image = read_picture(picture, alpha=alpha_of(alpha))
-    fitted, _ = fit_picture(image, divisor=autoencoder.divisor, mode=fit_of(fit))
+    check_latent_target(out, force=force)
+    autoencoder = open_autoencoder(
+        bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
+    )
+    image = read_picture(picture, alpha=Alpha(alpha))
+    fitted, _ = fit_picture(image, divisor=autoencoder.downsample, mode=Fit(fit))
     if fitted.shape != image.shape:
         print_note(
             f"{fit}: {image.shape[1]}x{image.shape[0]} became {fitted.shape[1]}x{fitted.shape[0]}, "
-            f"a multiple of {autoencoder.divisor}"
+            f"a multiple of {autoencoder.downsample}"
         )
     with Progress("encoding"):
         latent = autoencoder.encode(fitted)

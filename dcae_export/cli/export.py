@@ -1,20 +1,20 @@
 """``dcae export``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_note, size_text
 from dcae_export.cli.progress import Progress
+from dcae_export.errors import BundleError, UsageError
+from dcae_export.export.options import SimplifierName
+from dcae_export.export.target import TargetName
 
 if TYPE_CHECKING:
     from dcae_export.export.recipe import ExportRecipe
     from dcae_export.models.weights import Checkpoint
-
-TARGETS = ("generic", "cpu", "cuda", "tensorrt", "web")
-SIMPLIFIERS = ("onnxsim", "onnxslim", "none")
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -48,7 +48,9 @@ class _Size(click.ParamType[tuple[int, int]]):
 )
 @click.option("--out", metavar="FOLDER", help="The bundle.  [default: ./ and the variant's name]")
 @click.option(
-    "--target", type=click.Choice(TARGETS), help="What will run it.  [default: generic: anything]"
+    "--target",
+    type=click.Choice(get_args(TargetName)),
+    help="What will run it.  [default: generic: anything]",
 )
 @click.option(
     "--size",
@@ -62,7 +64,9 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option(
     "--image-io/--no-image-io", default=None, help="Take and give uint8 pictures, (N, H, W, 3)."
 )
-@click.option("--simplifier", type=click.Choice(SIMPLIFIERS), help="[default: onnxsim]")
+@click.option(
+    "--simplifier", type=click.Choice(get_args(SimplifierName)), help="[default: onnxsim]"
+)
 @click.option("--single-file/--no-single-file", default=None, help="Keep weights inside the .onnx.")
 @click.option(
     "--recipe",
@@ -84,7 +88,7 @@ def command(
     Every graph is compared with PyTorch as it was saved, before the bundle appears.
     """
     from dcae_export.export.recipe import ExportRecipe, find_recipe
-    from dcae_export.recipe import load
+    from dcae_export.yaml_file import load
 
     recipe = ExportRecipe() if recipe_name is None else load(find_recipe(recipe_name), ExportRecipe)
     recipe = recipe.model_copy(
@@ -96,7 +100,6 @@ def command(
 
 def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
     """Refuse what cannot succeed before gigabytes are fetched for it."""
-    from dcae_export.errors import BundleError
     from dcae_export.models.presets import PRESETS, preset_name
 
     options = recipe.options()
@@ -130,7 +133,6 @@ def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
 
 
 def _target(recipe: "ExportRecipe", checkpoint: "Checkpoint") -> Path:
-    from dcae_export.errors import UsageError
     from dcae_export.models.presets import PRESETS
 
     if recipe.out is not None:

@@ -1,6 +1,5 @@
 """``dcae inspect``."""
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +7,8 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_table, size_text
+from dcae_export.cli.installation import installed
+from dcae_export.errors import ProviderError
 
 if TYPE_CHECKING:
     from dcae_export.bundle.manifest import Manifest, Port
@@ -52,18 +53,12 @@ def command(*, bundle: str, as_json: bool) -> None:
 
 
 def _packages() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    versions = installed()
+    return {name: versions[name] for name in _PACKAGES if name in versions}
 
 
 def _providers() -> list[str]:
-    from dcae_export.errors import ProviderError
-    from dcae_export.runtime.doctor import listed_providers
+    from dcae_export.runtime.provider_probe import listed_providers
 
     try:
         return listed_providers()

@@ -9,6 +9,7 @@ from dcae_export.cli.command import command_with
 from dcae_export.cli.console import finite, json_option, print_json, print_table
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.runtime_options import PROVIDERS
+from dcae_export.errors import BundleError, ParityError
 
 if TYPE_CHECKING:
     from dcae_export.evaluation.parity_matrix import Measurement
@@ -50,7 +51,6 @@ def command(
     Status 7: one differs by more than its tolerance.
     """
     from dcae_export.bundle.reader import Bundle
-    from dcae_export.errors import BundleError, ParityError
     from dcae_export.evaluation.parity_matrix import Runtime, measure
 
     # A runtime that was named twice is run once.

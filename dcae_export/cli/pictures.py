@@ -1,29 +1,8 @@
-"""Which files are pictures, and where what is made of them goes."""
+"""Which files of a folder are pictures, and what is made of them is called."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dcae_export.runtime.image import Alpha, Fit
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
-
-def check_picture_target(path: Path, *, force: bool) -> None:
-    """Check before the work that a picture can be written.
-
-    Raises:
-        UsageError: The suffix names no format that is written.
-        InputError: The target exists and force is not given, or its folder does not exist.
-    """
-    from dcae_export.errors import InputError, UsageError
-    from dcae_export.runtime.whole_file import require_free
-
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: the suffix {path.suffix!r} is none of .png, .jpg and .webp")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    require_free(path, force=force)
+from dcae_export.errors import PictureError
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -32,7 +11,7 @@ def pictures_in(folder: Path) -> list[Path]:
     Raises:
         PictureError: There is none.
     """
-    from dcae_export.errors import PictureError
+    from dcae_export.runtime.picture_file import SUFFIXES
 
     found = sorted(
         path
@@ -51,17 +30,3 @@ def names_for(pictures: list[Path]) -> dict[Path, str]:
         picture: f"{picture.stem if stems.count(stem) == 1 else picture.name}.png"
         for picture, stem in zip(pictures, stems, strict=True)
     }
-
-
-def alpha_of(name: str) -> "Alpha":
-    """The background that ``--alpha`` names."""
-    from dcae_export.runtime.image import Alpha
-
-    return {"white": Alpha.WHITE, "black": Alpha.BLACK}[name]
-
-
-def fit_of(name: str) -> "Fit":
-    """The way to fit that ``--fit`` names."""
-    from dcae_export.runtime.image import Fit
-
-    return {"pad": Fit.PAD, "crop": Fit.CROP, "resize": Fit.RESIZE}[name]

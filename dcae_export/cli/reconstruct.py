@@ -10,13 +10,7 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import finite, json_option, print_json, print_note, print_table
-from dcae_export.cli.pictures import (
-    alpha_of,
-    check_picture_target,
-    fit_of,
-    names_for,
-    pictures_in,
-)
+from dcae_export.cli.pictures import names_for, pictures_in
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.runtime_options import open_autoencoder, picture_options, runtime_options
 from dcae_export.errors import InputError, PictureError, UsageError
@@ -26,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dcae_export.runtime.autoencoder import Autoencoder
-    from dcae_export.runtime.image import Alpha, Fit
+    from dcae_export.runtime.fit import Fit
+    from dcae_export.runtime.picture_file import Alpha
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,12 +60,13 @@ class _Reconstructor:
 
     def reconstruct(self, job: _Job) -> _Score:
         """Read, encode, decode, measure and write one picture."""
-        from dcae_export.runtime.image import Fit, fit, read_picture, write_picture
+        from dcae_export.runtime.fit import Fit, fit
         from dcae_export.runtime.metrics import psnr_db
+        from dcae_export.runtime.picture_file import read_picture, write_picture
 
         image = read_picture(job.picture, alpha=self.alpha)
         if self.fit is not Fit.PAD:
-            image, _ = fit(image, divisor=self.autoencoder.divisor, mode=self.fit)
+            image, _ = fit(image, divisor=self.autoencoder.downsample, mode=self.fit)
         (back,) = self.autoencoder.reconstruct(image)
         similarity = _similarity(image, back)
         for target in job.targets:
@@ -126,7 +122,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     alpha: str,
     provider: str,
     threads: int | None,
-    no_verify: bool,
+    verify_hashes: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -134,15 +130,18 @@ def command(  # noqa: PLR0913 - one argument for each option
 
     For a folder, OUT gets the reconstructions as PNG, and OUT/sheets each beside its picture.
     """
+    from dcae_export.runtime.fit import Fit
+    from dcae_export.runtime.picture_file import Alpha
+
     is_folder = picture.is_dir()
     plan = _folder_jobs if is_folder else _picture_jobs
     jobs = plan(picture, out, sheet, force=force)
     reconstructor = _Reconstructor(
         autoencoder=open_autoencoder(
-            bundle, provider=provider, threads=threads, no_verify=no_verify
+            bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
         ),
-        fit=fit_of(fit),
-        alpha=alpha_of(alpha),
+        fit=Fit(fit),
+        alpha=Alpha(alpha),
         force=force,
     )
     scores, unreadable = _reconstruct_all(reconstructor, jobs)
@@ -177,6 +176,8 @@ def _folder_jobs(folder: Path, out: Path, sheet: Path | None, *, force: bool) ->
 
 
 def _picture_jobs(picture: Path, out: Path, sheet: Path | None, *, force: bool) -> list[_Job]:
+    from dcae_export.runtime.picture_file import check_picture_target
+
     if sheet == out:
         raise UsageError(f"{out}: is named for both --out and --sheet; choose another for one")
     job = _Job(picture=picture, out=out, sheet=sheet)

@@ -7,13 +7,15 @@ import click
 
 from dcae_export.cli.bundle_argument import locate_bundle
 from dcae_export.cli.console import print_note
+from dcae_export.runtime.provider import Provider
 
 if TYPE_CHECKING:
     from dcae_export.runtime.autoencoder import Autoencoder
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
-PROVIDERS = ("cpu", "cuda", "tensorrt")
+PROVIDERS = [provider.value for provider in Provider]
+# As text: the modules of Fit and Alpha load OpenCV, and help does without.
 FITS = ("pad", "crop", "resize")
 BACKGROUNDS = ("white", "black")
 
@@ -22,7 +24,11 @@ def runtime_options(function: Function) -> Function:
     """Add ``--provider``, ``--threads`` and ``--no-verify``."""
     for option in (
         click.option(
-            "--no-verify", is_flag=True, help="Skip the hashes of the bundle's files; it says so."
+            "--verify/--no-verify",
+            "verify_hashes",
+            default=True,
+            show_default=True,
+            help="Check the hashes of the bundle's files, or skip that with a note.",
         ),
         click.option(
             "--threads",
@@ -56,7 +62,7 @@ def picture_options(function: Function) -> Function:
             type=click.Choice(FITS),
             default="pad",
             show_default=True,
-            help="What to do with a size that is no multiple of the bundle's divisor.",
+            help="What to do with a size that is no multiple of the bundle's factor.",
         ),
     ):
         function = option(function)
@@ -64,17 +70,16 @@ def picture_options(function: Function) -> Function:
 
 
 def open_autoencoder(
-    bundle: str, *, provider: str, threads: int | None, no_verify: bool
+    bundle: str, *, provider: str, threads: int | None, verify_hashes: bool
 ) -> "Autoencoder":
     """Open the bundle that a user named, as the options of ``runtime_options`` say."""
     from dcae_export.runtime.autoencoder import Autoencoder
-    from dcae_export.runtime.provider import Provider
 
-    if no_verify:
+    if not verify_hashes:
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     return Autoencoder.open(
         locate_bundle(bundle),
         provider=Provider(provider),
         threads=threads,
-        verify_hashes=not no_verify,
+        verify_hashes=verify_hashes,
     )

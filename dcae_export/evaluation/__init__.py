@@ -1,1 +1,1 @@
-"""Judge results: parity on this machine, and picture quality."""
+"""Judge results: a bundle's golden arrays on the runtimes of this machine."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.reader import Bundle, GraphFiles
 from dcae_export.errors import ProviderError
-from dcae_export.parity import FP32, UINT8, Difference, Tolerance, difference
+from dcae_export.parity import Difference, Tolerance, difference, tolerance_of
 from dcae_export.runtime.openvino_session import OpenVINOSession
 from dcae_export.runtime.provider import Provider, installed_version
 from dcae_export.runtime.session import Session
@@ -50,6 +50,8 @@ def measure(bundle: Bundle, runtimes: Sequence[Runtime]) -> list[Measurement]:
 
     Raises:
         ProviderError: A runtime is not there.
+        BundleError: A runtime does not accept a graph.
+        ParityError: A result is not finite.
     """
     measured: list[Measurement] = []
     for case in bundle.manifest.golden:
@@ -63,7 +65,7 @@ def measure(bundle: Bundle, runtimes: Sequence[Runtime]) -> list[Measurement]:
                     graph=case.graph,
                     runtime=label,
                     difference=difference(results[name], expected),
-                    tolerance=UINT8 if expected.dtype == np.uint8 else FP32,
+                    tolerance=tolerance_of(expected.dtype.name),
                 )
                 for name, expected in outputs.items()
             )

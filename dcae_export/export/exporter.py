@@ -18,6 +18,8 @@ from torch import Tensor, nn
 import dcae_export
 from dcae_export.bundle.manifest import (
     FORMAT_VERSION,
+    FORMAT_VERSION_KEY,
+    MODEL_ID_KEY,
     AxisName,
     AxisRange,
     Golden,
@@ -36,21 +38,23 @@ from dcae_export.bundle.reader import GraphFiles
 from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import ParityError
 from dcae_export.export.activation_memory import activation_bytes
-from dcae_export.export.fold import fold
 from dcae_export.export.gate import Case, judge, reference_case
 from dcae_export.export.gate_inputs import Grid, latents, pictures
 from dcae_export.export.image_io import PictureDecoder, PictureEncoder
 from dcae_export.export.options import ExportOptions
+from dcae_export.export.rewrite import rewrite_module
 from dcae_export.export.save import save_graph
-from dcae_export.export.simplify import USED, Simplified, simplify
+from dcae_export.export.simplify import Simplified, simplify
 from dcae_export.export.structure import check_structure
 from dcae_export.export.target import TARGETS
 from dcae_export.export.trace import Signature, trace
 from dcae_export.models.autoencoder import IMAGE_CHANNELS, AutoencoderConfig
 from dcae_export.models.weights import Checkpoint, load_autoencoder
-from dcae_export.parity import FP32, UINT8, Tolerance
+from dcae_export.parity import Tolerance, tolerance_of
 from dcae_export.runtime.memory import require_memory
 
+# What a manifest promises for dynamic graphs: beyond it, sizes in float32 pass what the memory of any machine
+# that was tried can hold.
 MAX_SIDE_PIXELS = 16384
 MAX_BATCH = 64
 # Folding makes the weights larger, most of all those of f128 (1.101 times): a convolution before a
@@ -66,6 +70,7 @@ class _Job:
 
     name: GraphName
     module: nn.Module
+    downsample: int
     signature: Signature
     inputs: dict[str, Tensor]
     example: Tensor
@@ -102,10 +107,11 @@ def export(
         The target.
 
     Raises:
-        UsageError: A size that the network cannot have.
+        UsageError: A size that the network cannot have, or weights that no single file holds.
         ParityError: A saved graph does not compute what PyTorch computes.
         ExportError: A graph could not be made.
         BundleError: The target exists, or is no bundle.
+        RefusedError: The target is a link.
         BusyError: Another process writes the target.
         ResourceError: Not enough memory or disk.
     """
@@ -170,6 +176,7 @@ def _jobs(
         _Job(
             name="encoder",
             module=encoder,
+            downsample=config.downsample,
             signature=Signature(input=image, output=latent),
             inputs=images,
             example=_example(images, grid),
@@ -177,6 +184,7 @@ def _jobs(
         _Job(
             name="decoder",
             module=decoder,
+            downsample=config.downsample,
             signature=Signature(input=latent, output=image),
             inputs=encoded,
             example=_example(encoded, grid),
@@ -216,27 +224,28 @@ def _export_graph(
 ) -> _Exported:
     target = TARGETS[options.target]
     cases = [reference_case(job.module, name, value) for name, value in job.inputs.items()]
-    fold(job.module, target)
+    rewrite_module(job.module, target)
     progress(f"{job.name}: tracing")
     model = trace(job.module, job.example, job.signature, target=target)
     progress(f"{job.name}: simplifying")
     simplified = simplify(model, simplifier=options.simplifier)
-    tolerance = UINT8 if job.signature.output.dtype == "uint8" else FP32
+    tolerance = tolerance_of(job.signature.output.dtype)
     progress(f"{job.name}: writing and comparing with PyTorch")
     try:
-        graph, parity = _publish(
+        graph, parity = _save_and_judge(
             job, simplified.model, staging, options, model_id, cases, tolerance
         )
     except ParityError:
-        if simplified.outcome != USED:
+        if not simplified.used:
             raise
         simplified = Simplified(
             model=model,
+            used=False,
             outcome=f"{options.simplifier} lost parity",
             nodes_before=simplified.nodes_before,
             nodes_after=simplified.nodes_before,
         )
-        graph, parity = _publish(job, model, staging, options, model_id, cases, tolerance)
+        graph, parity = _save_and_judge(job, model, staging, options, model_id, cases, tolerance)
     return _Exported(
         graph=graph,
         parity=parity,
@@ -251,7 +260,7 @@ def _export_graph(
     )
 
 
-def _publish(  # noqa: PLR0913, PLR0917 - the one place where all of an export meets
+def _save_and_judge(  # noqa: PLR0913, PLR0917 - the one place where all of an export meets
     job: _Job,
     model: ir.Model,
     staging: Path,
@@ -263,8 +272,8 @@ def _publish(  # noqa: PLR0913, PLR0917 - the one place where all of an export m
     """Save one graph and hold the saved file to the reference."""
     check_structure(model, name=job.name)
     model.metadata_props.clear()  # A simplifier's notes on itself.
-    model.metadata_props["dcae.model_id"] = model_id
-    model.metadata_props["dcae.format_version"] = str(FORMAT_VERSION)
+    model.metadata_props[MODEL_ID_KEY] = model_id
+    model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
     path = staging / f"{job.name}.onnx"
     data = save_graph(model, path, options)
     graph = Graph(
@@ -276,18 +285,16 @@ def _publish(  # noqa: PLR0913, PLR0917 - the one place where all of an export m
         activation_bytes=activation_bytes(model),
         inputs=(job.signature.input,),
         outputs=(job.signature.output,),
-        ranges=_ranges(job.signature, options),
+        ranges=_ranges(options, job.downsample),
     )
     files = GraphFiles(model=path.read_bytes(), path=path, data=data, graph=graph)
     return graph, judge(files, cases, graph=job.name, tolerance=tolerance)
 
 
-def _ranges(signature: Signature, options: ExportOptions) -> dict[AxisName, AxisRange]:
+def _ranges(options: ExportOptions, downsample: int) -> dict[AxisName, AxisRange]:
     if options.size is not None:
         return {}
-    image = next(port for port in (signature.input, signature.output) if port.name == "image")
-    factor = int(str(next(dim for dim in image.shape if "*" in str(dim))).partition("*")[0])
-    side = AxisRange(min=1, max=MAX_SIDE_PIXELS // factor)
+    side = AxisRange(min=1, max=MAX_SIDE_PIXELS // downsample)
     return {"batch": AxisRange(min=1, max=MAX_BATCH), "height": side, "width": side}
 
 

@@ -21,7 +21,7 @@ class ReferenceSession:
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Run the graph: arrays by name in, arrays by name out."""
-        # Its sigmoid takes the exponential of large numbers on the way to a 0.
-        with np.errstate(over="ignore"):
+        # Its sigmoid computes a form for each sign everywhere, then picks: the other one may overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
             results = self._evaluator.run(self._outputs, dict(inputs))  # pyright: ignore[reportUnknownMemberType] - half typed
         return dict(zip(self._outputs, (np.asarray(value) for value in results), strict=True))

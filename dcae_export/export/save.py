@@ -24,7 +24,7 @@ def save_graph(model: ir.Model, path: Path, options: ExportOptions) -> tuple[Pat
     Raises:
         UsageError: The weights do not fit in the single file that was asked for.
     """
-    for old in path.parent.glob(f"{path.name}*"):
+    for old in _files(path):
         old.unlink()
     total = sum(
         value.const_value.nbytes
@@ -46,4 +46,9 @@ def save_graph(model: ir.Model, path: Path, options: ExportOptions) -> tuple[Pat
         max_shard_size_bytes=WEB_SHARD_BYTES if options.target == "web" else None,
         alignment=DATA_ALIGNMENT,
     )
-    return tuple(sorted(file for file in path.parent.glob(f"{path.name}*") if file != path))
+    return tuple(file for file in _files(path) if file != path)
+
+
+def _files(path: Path) -> list[Path]:
+    """The graph's file and its weights', in pieces or not: a piece is NAME-00001-of-00002.onnx.data."""
+    return sorted(path.parent.glob(f"{path.stem}*{path.suffix}*"))

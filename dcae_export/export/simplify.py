@@ -21,15 +21,14 @@ TIMEOUT_SECONDS = 300
 MEMORY_BYTES = 8 * 2**30
 # Above every shape, scalar and norm constant that folding wants to see, below every convolution's weights.
 STRUCTURAL_BYTES = 1024
-UNCHANGED = "not asked for"
-USED = "used"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Simplified:
-    """The graph to use, and what became of the attempt."""
+    """The graph to use, whether it is the simplifier's, and what became of the attempt in words."""
 
     model: ir.Model
+    used: bool
     outcome: str
     nodes_before: int
     nodes_after: int
@@ -42,13 +41,15 @@ class _Unusable(Exception):
 def simplify(model: ir.Model, *, simplifier: SimplifierName) -> Simplified:
     """Simplify ``model``, or say in the outcome why it stays as it was."""
     if simplifier == "none":
-        return _unchanged(model, UNCHANGED)
+        return _unchanged(model, "not asked for")
     try:
         simplified = _simplified(model, simplifier)
     except _Unusable as reason:
         return _unchanged(model, f"{simplifier} {reason}")
     before, after = len(list(model.graph)), len(list(simplified.graph))
-    return Simplified(model=simplified, outcome=USED, nodes_before=before, nodes_after=after)
+    return Simplified(
+        model=simplified, used=True, outcome="used", nodes_before=before, nodes_after=after
+    )
 
 
 def _simplified(model: ir.Model, simplifier: SimplifierName) -> ir.Model:
@@ -94,7 +95,9 @@ def _load(path: Path) -> ir.Model:
 
 def _unchanged(model: ir.Model, outcome: str) -> Simplified:
     count = len(list(model.graph))
-    return Simplified(model=model, outcome=outcome, nodes_before=count, nodes_after=count)
+    return Simplified(
+        model=model, used=False, outcome=outcome, nodes_before=count, nodes_after=count
+    )
 
 
 def _last_line(stderr: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Trace a module into an ONNX graph with named axes, and bring it into its final form."""
+"""Trace a module into an ONNX graph with named axes."""
 
 import contextlib
 import logging
@@ -8,21 +8,12 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 import torch
-from onnx_ir.passes.common import (
-    ClearMetadataAndDocStringPass,
-    CommonSubexpressionEliminationPass,
-    RemoveUnusedNodesPass,
-    RemoveUnusedOpsetsPass,
-)
 from torch import Tensor, nn
 
 from dcae_export.bundle.manifest import Port
 from dcae_export.errors import ExportError
-from dcae_export.export.passes.blocked_residuals import blocked_residuals
-from dcae_export.export.passes.constant_reshapes import constant_reshapes
-from dcae_export.export.passes.fold_padding import fold_padding
-from dcae_export.export.passes.interleave_phases import interleave_phases
-from dcae_export.export.target import Layout, Target
+from dcae_export.export.rewrite import rewrite_graph
+from dcae_export.export.target import Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,15 +52,7 @@ def trace(module: nn.Module, example: Tensor, signature: Signature, *, target: T
             raise ExportError(f"torch could not trace the module: {error}") from error
     assert program is not None
     model = program.model
-    interleave_phases(model)
-    fold_padding(model)
-    constant_reshapes(model)
-    if target.layout is Layout.BLOCKED:
-        blocked_residuals(model)
-    CommonSubexpressionEliminationPass()(model)
-    RemoveUnusedNodesPass()(model)
-    RemoveUnusedOpsetsPass()(model)
-    ClearMetadataAndDocStringPass()(model)
+    rewrite_graph(model, target)
     _name(model, signature)
     if model.opset_imports != {"": target.opset}:
         raise ExportError(

@@ -21,6 +21,8 @@ SUFFIXES = (".safetensors", INDEX_SUFFIX, *_PICKLE_SUFFIXES)
 # torch.save's containers: a zip archive, or (before torch 1.6) a pickle of protocol 2 or later.
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
+# A config is a few kilobytes, the index of a published autoencoder's shards some hundred.
+MAX_JSON_BYTES = 2**20
 
 
 class _TensorFile(Protocol):
@@ -56,10 +58,17 @@ def read_json_object(path: Path) -> dict[str, object]:
     """The JSON object in a file.
 
     Raises:
+        WeightsError: The file is larger than any config or index of a checkpoint.
         InputError: The file cannot be read or holds something else.
     """
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MAX_JSON_BYTES + 1)
+        if len(data) > MAX_JSON_BYTES:
+            raise WeightsError(
+                f"{path}: more than {MAX_JSON_BYTES} bytes, which no checkpoint's JSON has"
+            )
+        content: object = json.loads(data.decode())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import GraphName
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import UsageError
-from dcae_export.runtime.image import Fit, fit, to_tensor, to_uint8
+from dcae_export.runtime.fit import Fit, fit
+from dcae_export.runtime.pixels import to_tensor, to_uint8
 from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.session import Session
 
@@ -58,27 +59,31 @@ class Autoencoder:
         )
 
     @property
-    def divisor(self) -> int:
+    def downsample(self) -> int:
         """Pixels of the image per position of the latent, along each side."""
         return self.bundle.manifest.latent.downsample
 
     def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode pictures whose sides are multiples of ``divisor``.
+        """Encode pictures whose sides are multiples of ``downsample``.
 
         Args:
             image: RGB, (H, W, 3) or (N, H, W, 3).
 
         Returns:
-            The raw latent, (N, channels, H / divisor, W / divisor).
+            The raw latent, (N, channels, H / downsample, W / downsample).
 
         Raises:
             UsageError: The shape is not one that the graph takes.
+            BundleError, RefusedError: The graph's files are not what the manifest says (first use).
+            ProviderError: The provider is not there (first use).
+            ResourceError: Not enough memory.
+            ParityError: The result is not finite.
         """
         images = _batch(image)
-        if any(side % self.divisor for side in images.shape[1:3]):
+        if any(side % self.downsample for side in images.shape[1:3]):
             raise UsageError(
-                f"{images.shape[2]}x{images.shape[1]} is no multiple of {self.divisor}; "
-                "pad, crop or resize it with dcae_export.runtime.image.fit"
+                f"{images.shape[2]}x{images.shape[1]} is no multiple of {self.downsample}; "
+                "pad, crop or resize it with dcae_export.runtime.fit.fit"
             )
         is_uint8 = self.bundle.manifest.image.dtype == "uint8"
         outputs = self._run("encoder", {"image": images if is_uint8 else to_tensor(images)})
@@ -91,10 +96,13 @@ class Autoencoder:
             latent: (N, channels, h, w), as ``encode`` gives it.
 
         Returns:
-            RGB pictures, (N, h * divisor, w * divisor, 3).
+            RGB pictures, (N, h * downsample, w * downsample, 3).
 
         Raises:
             UsageError: The shape is not one that the graph takes.
+            BundleError, RefusedError: The graph's files are not what the manifest says (first use).
+            ProviderError: The provider is not there (first use).
+            ResourceError: Not enough memory.
             ParityError: The result is not finite.
         """
         image = self._run("decoder", {"latent": latent})["image"]
@@ -107,12 +115,16 @@ class Autoencoder:
 
         Args:
             image: RGB, (H, W, 3) or (N, H, W, 3).
-            mode: What to do with a size that is no multiple of ``divisor``; padding is cropped off again.
+            mode: What to do with a size that is no multiple of ``downsample``; padding is cropped off again.
 
         Returns:
             RGB pictures, (N, H, W, 3); smaller or resized where ``mode`` says so.
+
+        Raises:
+            PictureError: A picture is smaller than one position of the latent and ``mode`` would crop it.
+            DcaeError: As ``encode`` and ``decode``.
         """
-        fitted = [fit(one, divisor=self.divisor, mode=mode) for one in _batch(image)]
+        fitted = [fit(one, divisor=self.downsample, mode=mode) for one in _batch(image)]
         height, width = fitted[0][1]
         batch = np.stack([one for one, _ in fitted])
         return self.decode(self.encode(batch))[:, :height, :width]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.manifest import Graph
 from dcae_export.errors import InputError, UsageError
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.runtime.whole_file import check_target, whole_file
 
 # What NumPy writes for an array of numbers fits by far; its own reader evaluates the header as Python.
 _MAX_HEADER_BYTES = 1024
@@ -24,14 +24,15 @@ _HEADER = re.compile(
 _SAVE_AGAIN = "save it with numpy.save(path, numpy.ascontiguousarray(latent, 'float32'))"
 
 
-def check_latent_target(path: Path) -> None:
-    """Check before the work that a target has the suffix of its format.
+def check_latent_target(path: Path, *, force: bool) -> None:
+    """Check before the work that a latent can be written.
 
     Raises:
-        UsageError: It has not.
+        UsageError: The suffix is not .npy.
+        InputError: The target exists and force is not given, or its folder does not exist.
     """
-    if path.suffix.lower() != ".npy":
-        raise UsageError(f"{path}: a latent is a .npy file; give --out that suffix")
+    _check_suffix(path)
+    check_target(path, force=force)
 
 
 def write_latent(path: Path, latent: NDArray[np.float32], *, force: bool = False) -> None:
@@ -42,7 +43,7 @@ def write_latent(path: Path, latent: NDArray[np.float32], *, force: bool = False
         InputError: The target exists and force is not given, or cannot be written.
         ResourceError: The disk is full.
     """
-    check_latent_target(path)
+    _check_suffix(path)
     with whole_file(path, force=force) as file:
         np.save(file, latent.astype("<f4", copy=False), allow_pickle=False)
 
@@ -85,6 +86,11 @@ def read_latent(path: Path, graph: Graph) -> NDArray[np.float32]:
     return latent
 
 
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() != ".npy":
+        raise UsageError(f"{path}: a latent is a .npy file; give --out that suffix")
+
+
 def _read_header(path: Path, file: BinaryIO, graph: Graph) -> tuple[tuple[int, ...], int]:
     head = file.read(_MAX_HEADER_BYTES)
     header = _HEADER.match(head)
@@ -109,8 +115,9 @@ def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:
             f"{path}: shape {list(shape)}, the decoder takes [{expected}]; "
             "it is a latent of another model or size"
         )
-    for axis, bounds in graph.ranges.items():
-        if not bounds.min <= axes[axis] <= bounds.max:
-            raise InputError(
-                f"{path}: {axis} is {axes[axis]}, the decoder takes {bounds.min} to {bounds.max}"
-            )
+    axis = graph.outside(axes)
+    if axis is not None:
+        bounds = graph.ranges[axis]
+        raise InputError(
+            f"{path}: {axis} is {axes[axis]}, the decoder takes {bounds.min} to {bounds.max}"
+        )

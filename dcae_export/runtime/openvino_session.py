@@ -14,7 +14,7 @@ class OpenVINOSession:
     """A compiled graph. OpenVINO picks bfloat16 on processors that have it, so float32 is asked for by name."""
 
     def __init__(self, files: GraphFiles) -> None:
-        """Load and compile the graph.
+        """Load and compile the graph from its folder: OpenVINO finds external weights by the file's path only.
 
         Raises:
             ProviderError: OpenVINO is not installed.

@@ -6,6 +6,8 @@ from types import ModuleType
 
 from dcae_export.errors import ProviderError
 
+INSTALL_LINE = "pip install 'dcae-export[cpu]', or 'dcae-export[gpu]' for an NVIDIA GPU"
+
 
 class Provider(enum.Enum):
     """Where a graph runs."""
@@ -36,10 +38,7 @@ def load_onnxruntime() -> ModuleType:
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise ProviderError(
-            "no ONNX Runtime is installed; pip install 'dcae-export[cpu]', "
-            "or 'dcae-export[gpu]' for an NVIDIA GPU"
-        ) from error
+        raise ProviderError(f"no ONNX Runtime is installed; {INSTALL_LINE}") from error
 
 
 def installed_version() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,13 @@ from dcae_export.errors import BundleError, ParityError, ProviderError, Resource
 from dcae_export.runtime.memory import require_memory
 from dcae_export.runtime.provider import Provider, load_onnxruntime, require_listed
 
+if TYPE_CHECKING:
+    from onnxruntime import SessionOptions
+
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _OUT_OF_MEMORY = ("bad alloc", "bad_alloc", "failed to allocate", "out of memory")
+# A tensor may stand in the plain and in the blocked layout at once.
+_LAYOUTS = 2
 _SILENT = 4  # ONNX Runtime's "fatal": what it has to say comes as an exception as well.
 
 
@@ -45,15 +51,8 @@ class Session:
         require_listed(provider)
         require_memory(self._weight_bytes, what=f"{self.name}: loading its weights")
         onnxruntime = load_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        # Both plans hold a buffer from its first use to its last reuse, however far apart: without them the
-        # peak of a decode at 1024 px is a fifth lower at the same speed (docs/numerics.md).
-        options.enable_mem_pattern = False
-        options.enable_mem_reuse = False
-        options.log_severity_level = _SILENT
+        options = session_options(threads=threads)
         options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(
                 files.model,
@@ -86,7 +85,8 @@ class Session:
         axes = self._check(inputs)
         positions = axes.get("batch", 1) * axes.get("height", 1) * axes.get("width", 1)
         require_memory(
-            self.graph.activation_bytes * positions, what=f"{self.name}: running at this size"
+            _LAYOUTS * self.graph.activation_bytes * positions,
+            what=f"{self.name}: running at this size",
         )
         names = [port.name for port in self.graph.outputs]
         try:
@@ -113,11 +113,12 @@ class Session:
                 raise UsageError(
                     f"{self.name}: {port.name} has shape {_shape_text(port)}, got {list(array.shape)}"
                 )
-        for axis, bounds in self.graph.ranges.items():
-            if not bounds.min <= axes[axis] <= bounds.max:
-                raise UsageError(
-                    f"{self.name}: {axis} is {axes[axis]}, the graph takes {bounds.min} to {bounds.max}"
-                )
+        axis = self.graph.outside(axes)
+        if axis is not None:
+            bounds = self.graph.ranges[axis]
+            raise UsageError(
+                f"{self.name}: {axis} is {axes[axis]}, the graph takes {bounds.min} to {bounds.max}"
+            )
         return axes
 
     def _translate(self, error: Exception, what: str) -> Exception:
@@ -125,6 +126,19 @@ class Session:
         if any(sign in text.lower() for sign in _OUT_OF_MEMORY):
             return ResourceError(f"{self.name}: {what}: not enough memory; try a smaller size")
         return BundleError(f"{self.name}: {what}: {text[:300]}")
+
+
+def session_options(*, threads: int | None) -> "SessionOptions":
+    """The options of every session of this package; ``threads`` None is one per physical core."""
+    options = load_onnxruntime().SessionOptions()
+    # Both plans hold a buffer from its first use to its last reuse, however far apart: without them the peak
+    # of a decode at 1024 px is a fifth lower (docs/log.md).
+    options.enable_mem_pattern = False
+    options.enable_mem_reuse = False
+    options.log_severity_level = _SILENT
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
 
 
 def _shape_text(port: Port) -> str:

@@ -1,7 +1,6 @@
 """Draw a picture, its reconstruction and their difference on one sheet."""
 
 import math
-from collections.abc import Sequence
 from typing import Final, cast
 
 import cv2
@@ -61,25 +60,6 @@ def side_by_side(
     title = _shortened(label, scores_left - 3 * gap, line)
     _write(sheet, title, (gap, gap // 2), line=line, ink=_INK)
     _write(sheet, scores, (scores_left, gap // 2), line=line, ink=_INK)
-    return sheet
-
-
-def contact_sheet(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Stack sheets of any width, left-aligned, on one sheet.
-
-    Args:
-        rows: At least one sheet, each (height, width, 3) RGB.
-
-    Returns:
-        The sheets below each other, as wide as the widest.
-    """
-    assert rows
-    width = max(row.shape[1] for row in rows)
-    sheet = np.full((sum(row.shape[0] for row in rows), width, 3), _PAPER, np.uint8)
-    top = 0
-    for row in rows:
-        sheet[top : top + row.shape[0], : row.shape[1]] = row
-        top += row.shape[0]
     return sheet
 
 

@@ -41,6 +41,17 @@ def whole_file(path: Path, *, force: bool) -> Generator[BinaryIO]:
         raise InputError(f"{message}; choose another target") from error
 
 
+def check_target(path: Path, *, force: bool) -> None:
+    """Check before the work that a file can get this name.
+
+    Raises:
+        InputError: Its folder does not exist, or it exists and force is not given.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+    require_free(path, force=force)
+
+
 def require_free(path: Path, *, force: bool) -> None:
     """Check before the work that a target may be written.
 

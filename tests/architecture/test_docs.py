@@ -11,7 +11,7 @@ import yaml
 from dcae_export import errors
 from dcae_export.bundle.graph_file import ALLOWED_OPERATORS
 from dcae_export.bundle.manifest import Manifest
-from dcae_export.cli.commands import dcae
+from dcae_export.cli.program import dcae
 from dcae_export.models.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +128,17 @@ def test_the_table_of_exit_statuses_is_that_of_the_errors(name):
 def test_the_readme_lists_every_published_autoencoder():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in PRESETS if f"`{name}`" not in text] == []
+
+
+def test_the_architecture_names_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "dcae_export"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("[!_]*.py")}
+    # A row for the folder stands for what it holds.
+    alone = {name for name in modules if not name.startswith(("cli/", "export/passes/"))}
+    assert sorted(name for name in alone if f"`{name}`" not in text) == []
+    named = set(re.findall(r"`([a-z_]+/[a-z_]+\.py|[a-z_]+\.py)`", text))
+    assert sorted(named - modules) == []
 
 
 def test_the_format_describes_every_key_of_the_manifest():

@@ -29,9 +29,9 @@ AUTOENCODER = {
     "decode": "(self, latent)",
     "encode": "(self, image)",
     "open": "(bundle, *, provider=<Provider.CPU: 'cpu'>, threads=None, verify_hashes=True)",
-    "reconstruct": "(self, image, *, mode=<Fit.PAD: 1>)",
+    "reconstruct": "(self, image, *, mode=<Fit.PAD: 'pad'>)",
 }
-AUTOENCODER_PROPERTIES = {"divisor"}
+AUTOENCODER_PROPERTIES = {"downsample"}
 
 
 def sources() -> list[Path]:

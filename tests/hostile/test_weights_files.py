@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from dcae_export.errors import InputError, RefusedError, WeightsError
 from dcae_export.models.key_map import Layout, key_map
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.tensor_files import read_tensors
+from dcae_export.models.tensor_files import MAX_JSON_BYTES, read_json_object, read_tensors
 from dcae_export.models.weights import load_checkpoint
 
 F32 = "dc-ae-f32c32-in-1.0"
@@ -229,6 +229,17 @@ def test_a_malformed_index_is_an_input_error(tmp_path, content):
     index.write_text(content)
     with pytest.raises(InputError, match=r"index\.json"):
         load_checkpoint(index)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
+def test_json_above_its_bound_is_not_parsed(tmp_path, name):
+    path = tmp_path / name
+    text = '{"weight_map": {}}'
+    path.write_text(text.ljust(MAX_JSON_BYTES))
+    assert read_json_object(path) == {"weight_map": {}}
+    path.write_text(text.ljust(MAX_JSON_BYTES + 1))
+    with pytest.raises(WeightsError, match=f"more than {MAX_JSON_BYTES} bytes"):
+        read_json_object(path)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.onnx", "model"])

@@ -23,9 +23,9 @@ from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import DcaeError, ExportError, ParityError, ResourceError
 from dcae_export.export import exporter
 from dcae_export.export.exporter import export
-from dcae_export.export.fold import fold
 from dcae_export.export.options import ExportOptions
-from dcae_export.export.simplify import USED, Simplified
+from dcae_export.export.rewrite import rewrite_module
+from dcae_export.export.simplify import Simplified
 from dcae_export.export.target import TARGETS
 from dcae_export.models import autoencoder as networks
 from dcae_export.models.presets import PRESETS
@@ -185,7 +185,11 @@ def test_a_simplifier_that_loses_parity_loses_no_graph(tmp_path, checkpoint, tra
         change_a_weight(damaged)
         num_nodes = len(list(model.graph))
         return Simplified(
-            model=damaged, outcome=USED, nodes_before=num_nodes, nodes_after=num_nodes - 1
+            model=damaged,
+            used=True,
+            outcome="used",
+            nodes_before=num_nodes,
+            nodes_after=num_nodes - 1,
         )
 
     traced()
@@ -268,7 +272,7 @@ def test_the_disk_that_is_asked_for_holds_the_folded_weights_of_every_preset(nam
         network = networks.Autoencoder(PRESETS[name].config).eval()
     before = sum(tensor.nbytes for tensor in network.state_dict().values())
     for part in (network.encoder, network.decoder):
-        fold(part, TARGETS["generic"])
+        rewrite_module(part, TARGETS["generic"])
     after = sum(tensor.nbytes for tensor in network.state_dict().values())
     assert after < exporter.FOLDED_GROWTH * before
 

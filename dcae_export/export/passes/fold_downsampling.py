@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dcae_export.export.passes.replace import replace_modules
+from dcae_export.export.replace_modules import replace_modules
 from dcae_export.models.layers import ConvPixelUnshuffle, StridedConv
 
 

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dcae_export.bundle.manifest import AxisRange, Graph, Port
-from dcae_export.cli import commands
+from dcae_export.cli import program
 from dcae_export.cli.failures import run
 from dcae_export.runtime import autoencoder
 
-DIVISOR = 32
+DOWNSAMPLE = 32
 CHANNELS = 4
 
 
@@ -34,7 +34,7 @@ def dcae(capsys: pytest.CaptureFixture[str]) -> Program:
     """Run ``dcae`` with these arguments."""
 
     def call(*arguments: str | Path) -> Result:
-        status = run(commands.dcae, prog_name="dcae", args=[str(part) for part in arguments])
+        status = run(program.dcae, prog_name="dcae", args=[str(part) for part in arguments])
         return Result(status, *capsys.readouterr())
 
     return call
@@ -43,7 +43,7 @@ def dcae(capsys: pytest.CaptureFixture[str]) -> Program:
 class FakeAutoencoder:
     """Pictures come back with each sample off by one."""
 
-    divisor = DIVISOR
+    downsample = DOWNSAMPLE
 
     def __init__(self, opened_with: dict[str, object]) -> None:
         self.opened_with = opened_with
@@ -54,12 +54,12 @@ class FakeAutoencoder:
 
     def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = image.shape[:2]
-        assert height % DIVISOR == width % DIVISOR == 0
-        return np.full((1, CHANNELS, height // DIVISOR, width // DIVISOR), 0.5, np.float32)
+        assert height % DOWNSAMPLE == width % DOWNSAMPLE == 0
+        return np.full((1, CHANNELS, height // DOWNSAMPLE, width // DOWNSAMPLE), 0.5, np.float32)
 
     def decode(self, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
         count, _, height, width = latent.shape
-        return np.full((count, height * DIVISOR, width * DIVISOR, 3), 128, np.uint8)
+        return np.full((count, height * DOWNSAMPLE, width * DOWNSAMPLE, 3), 128, np.uint8)
 
     def reconstruct(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image[None] ^ 1

@@ -5,8 +5,8 @@ import pytest
 
 from dcae_export.cli import installation
 from dcae_export.cli.installation import Requirement, conflicts, faults, is_below
-from dcae_export.runtime import doctor
-from dcae_export.runtime.doctor import Probe
+from dcae_export.runtime import provider_probe
+from dcae_export.runtime.provider_probe import Probe
 
 WORKING = Probe(provider="CPUExecutionProvider", works=True, reason="")
 BROKEN = Probe(provider="CUDAExecutionProvider", works=False, reason="libcublas is missing")
@@ -23,7 +23,7 @@ def machine(monkeypatch):
     needed = [requirement("numpy", "1.26"), requirement("onnxruntime", "1.30", "cpu")]
     monkeypatch.setattr(installation, "installed", lambda: state["installed"])
     monkeypatch.setattr(installation, "requirements", lambda: needed)
-    monkeypatch.setattr(doctor, "probe_providers", lambda: state["probes"])
+    monkeypatch.setattr(provider_probe, "probe_providers", lambda: state["probes"])
     return state
 
 

@@ -6,7 +6,7 @@ import pytest
 from crafted_pictures import gradient
 
 from dcae_export.cli.pictures import names_for
-from dcae_export.runtime.image import read_picture, write_picture
+from dcae_export.runtime.picture_file import read_picture, write_picture
 from dcae_export.runtime.provider import Provider
 
 
@@ -220,6 +220,13 @@ def test_a_latent_is_not_overwritten(dcae, opened, photo, tmp_path):
     assert not opened
     assert latent.read_bytes() == b"old"
     assert dcae("encode", "b", photo, "--out", latent, "--force").status == 0
+
+
+def test_the_folder_of_a_latent_is_looked_for_before_the_work(dcae, opened, photo, tmp_path):
+    result = dcae("encode", "b", photo, "--out", tmp_path / "no" / "latent.npy")
+    assert result.status == 3
+    assert "no folder" in result.err
+    assert not opened
 
 
 def test_a_latent_has_the_suffix_of_its_format(dcae, opened, photo, tmp_path):

@@ -4,7 +4,7 @@ from dcae_export.errors import ConfigError, UsageError
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.recipe import ExportRecipe, find_recipe, parse_size, shipped_recipes
 from dcae_export.models.presets import PRESETS, preset_name
-from dcae_export.recipe import load
+from dcae_export.yaml_file import load
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from export_factory import graph, operators, run, text
 
 from dcae_export.export import simplify as simplify_module
-from dcae_export.export.simplify import UNCHANGED, USED, Simplified, simplify
+from dcae_export.export.simplify import Simplified, simplify
 from dcae_export.export.simplify_child import _bound_memory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
@@ -74,7 +74,7 @@ def test_a_smaller_graph_is_used_with_its_weights_back_in_place(model, child, tm
     before = run(model, x=X)
     child(save_graph(tmp_path / "smaller.onnx", SMALLER))
     simplified = simplify(model, simplifier="onnxsim")
-    assert (simplified.outcome, simplified.nodes_before, simplified.nodes_after) == (USED, 3, 2)
+    assert (simplified.used, simplified.nodes_before, simplified.nodes_after) == (True, 3, 2)
     assert [value.name for value in simplified.model.graph.inputs] == ["x"]
     np.testing.assert_array_equal(run(simplified.model, x=X)[0], before[0])
 
@@ -83,7 +83,7 @@ def test_no_simplifier_starts_no_child(model, child):
     child("raise SystemExit('started')")
     before = text(model)
     simplified = simplify(model, simplifier="none")
-    assert simplified.outcome == UNCHANGED
+    assert (simplified.used, simplified.outcome) == (False, "not asked for")
     assert_unchanged(model, before, simplified)
 
 
@@ -91,7 +91,7 @@ def test_large_weights_never_reach_the_child(model, child, tmp_path):
     seen = tmp_path / "seen.onnx"
     child(f"shutil.copy(source, {str(seen)!r}); shutil.copy(source, result)")
     before = text(model)
-    assert simplify(model, simplifier="onnxsim").outcome == USED
+    assert simplify(model, simplifier="onnxsim").used
     assert seen.stat().st_size < WEIGHT_BYTES / 10
     assert sorted(value.name for value in ir.load(seen).graph.inputs) == ["kernel", "x"]
     assert "one" in ir.load(seen).graph.initializers
@@ -199,6 +199,6 @@ def test_each_simplifier_keeps_the_weights_and_the_result(model, simplifier):
         end.replace_input_with(0, one.outputs[0])
     before = run(model, x=X)
     simplified = simplify(model, simplifier=simplifier)
-    assert simplified.outcome == USED
+    assert simplified.used
     assert simplified.nodes_after < simplified.nodes_before
     np.testing.assert_array_equal(run(simplified.model, x=X)[0], before[0])

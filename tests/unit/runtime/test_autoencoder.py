@@ -15,7 +15,7 @@ from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import BundleError, RefusedError, UsageError
 from dcae_export.runtime import autoencoder as autoencoder_module
 from dcae_export.runtime.autoencoder import Autoencoder
-from dcae_export.runtime.image import Fit
+from dcae_export.runtime.fit import Fit
 
 CHANNELS = 3 * FACTOR**2
 THREADS = 8
@@ -151,13 +151,13 @@ def test_a_picture_of_any_size_comes_back_in_its_size(autoencoder, size):
     np.testing.assert_array_equal(autoencoder.reconstruct(images), images)
 
 
-def test_a_picture_can_be_cropped_to_a_multiple_of_the_divisor(autoencoder):
+def test_a_picture_can_be_cropped_to_a_multiple_of_the_factor(autoencoder):
     result = autoencoder.reconstruct(picture(5, 7, 3), mode=Fit.CROP)
     assert result.shape == (1, 4, 6, 3)
 
 
 @pytest.mark.parametrize("size", [(5, 6), (4, 7)])
-def test_encoding_a_size_that_is_no_multiple_of_the_divisor_is_refused(autoencoder, size):
+def test_encoding_a_size_that_is_no_multiple_of_the_factor_is_refused(autoencoder, size):
     with pytest.raises(UsageError, match=f"{size[1]}x{size[0]} is no multiple of {FACTOR}"):
         autoencoder.encode(picture(*size, 3))
 
@@ -183,8 +183,8 @@ def test_a_latent_of_other_channels_is_refused(autoencoder):
         autoencoder.decode(np.zeros((1, 4, 2, 2), np.float32))
 
 
-def test_the_divisor_is_the_latents_downsampling(autoencoder):
-    assert autoencoder.divisor == FACTOR
+def test_the_factor_is_the_latents_downsampling(autoencoder):
+    assert autoencoder.downsample == FACTOR
 
 
 def test_eight_threads_share_one_autoencoder(autoencoder):

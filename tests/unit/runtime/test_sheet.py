@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from crafted_pictures import gradient
 
-from dcae_export.runtime.sheet import contact_sheet, side_by_side
+from dcae_export.runtime.sheet import side_by_side
 
 
 def contains(sheet: np.ndarray, panel: np.ndarray) -> bool:
@@ -52,12 +52,3 @@ def test_odd_shapes_are_drawn(size: tuple[int, int]):
     sheet = side_by_side(gradient(*size), gradient(*size), label="f64c128")
     assert sheet.dtype == np.uint8
     assert sheet.shape[2] == 3
-
-
-def test_a_contact_sheet_stacks_sheets_of_different_widths():
-    wide, narrow = gradient(20, 60), gradient(30, 40)
-    sheet = contact_sheet([wide, narrow])
-    assert sheet.shape == (50, 60, 3)
-    assert np.array_equal(sheet[:20], wide)
-    assert np.array_equal(sheet[20:, :40], narrow)
-    assert (sheet[20:, 40:] == 250).all()

@@ -7,7 +7,7 @@ import onnx_ir as ir
 NUM_AXES = 4  # batch, channels, height, width
 
 
-def constant_reshapes(model: ir.Model) -> None:
+def make_reshapes_constant(model: ir.Model) -> None:
     """Remove the Shape, Gather, Mul and Concat chains that compute the targets of reshapes, in place.
 
     A target's dimension is written as its number, as 0 (copied from the input at the same place) or as -1

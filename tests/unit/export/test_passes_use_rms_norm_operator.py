@@ -4,7 +4,10 @@ from autoencoders import random_input
 from export_factory import assert_equal, output, randomized
 from torch import nn
 
-from dcae_export.export.passes.rms_norm_operator import ChannelsLastRMSNorm, use_rms_norm_operator
+from dcae_export.export.passes.use_rms_norm_operator import (
+    ChannelsLastRMSNorm,
+    use_rms_norm_operator,
+)
 from dcae_export.models.layers import ResBlock, RMSNorm2d
 
 CHANNELS = 6

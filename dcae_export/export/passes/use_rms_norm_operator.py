@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcae_export.export.passes.replace import replace_modules
+from dcae_export.export.replace_modules import replace_modules
 from dcae_export.models.layers import RMSNorm2d
 
 

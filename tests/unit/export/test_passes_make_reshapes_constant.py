@@ -6,7 +6,7 @@ import pytest
 from export_factory import graph, operators, run, text
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from dcae_export.export.passes.constant_reshapes import constant_reshapes
+from dcae_export.export.passes.make_reshapes_constant import make_reshapes_constant
 
 X = np.arange(2 * 4 * 3 * 5, dtype=np.float32).reshape(2, 4, 3, 5)
 
@@ -35,7 +35,7 @@ TWO_GRIDS = """(float[batch,4,height,width] x) => (float[batch,4,height,width] z
 
 
 def changed(model: ir.Model) -> ir.Model:
-    constant_reshapes(model)
+    make_reshapes_constant(model)
     RemoveUnusedNodesPass()(model)
     return model
 
@@ -112,7 +112,7 @@ UNCHANGED = {
 def test_what_has_no_better_form_stays_as_it_is(source):
     model = graph(source)
     before = text(model)
-    constant_reshapes(model)
+    make_reshapes_constant(model)
     assert text(model) == before
 
 
@@ -123,5 +123,5 @@ def test_unnamed_dimensions_are_not_taken_for_equal_ones():
     x, y = model.graph.inputs[0], model.graph.outputs[0]
     x.shape, y.shape = ir.Shape([None, None, 4]), ir.Shape([None, 2, None, 4])
     before = text(model)
-    constant_reshapes(model)
+    make_reshapes_constant(model)
     assert text(model) == before

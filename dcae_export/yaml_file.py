@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from dcae_export.errors import ConfigError
 
-MAX_RECIPE_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 
-Recipe = TypeVar("Recipe", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 # JSON's numbers. 010, 0x10, 1_000 and 1:30 are numbers to some readers of YAML and text to others.
@@ -24,8 +24,8 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
-def load(path: Path, model: type[Recipe]) -> Recipe:
-    """Read a recipe.
+def load(path: Path, model: type[Model]) -> Model:
+    """Read a YAML file.
 
     Args:
         path: A YAML file that holds one mapping.
@@ -60,11 +60,11 @@ def _read(path: Path) -> str:
         if not path.is_file():
             raise ConfigError(f"{path}: no such file; name a recipe in YAML")
         with path.open("rb") as file:
-            data = file.read(MAX_RECIPE_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_RECIPE_BYTES:
-        raise ConfigError(f"{path}: more than {MAX_RECIPE_BYTES} bytes, which no recipe has")
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path}: more than {MAX_BYTES} bytes, which no recipe has")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

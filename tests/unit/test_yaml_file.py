@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from dcae_export.errors import ConfigError
-from dcae_export.recipe import MAX_RECIPE_BYTES, load
+from dcae_export.yaml_file import MAX_BYTES, load
 
 
 class Inner(BaseModel):
@@ -114,7 +114,7 @@ def test_deep_nesting_is_an_error_of_ours(recipe):
 
 def test_too_large_a_file_is_not_parsed(recipe):
     with pytest.raises(ConfigError, match="which no recipe has"):
-        load(recipe("#" * (MAX_RECIPE_BYTES + 1)), Model)
+        load(recipe("#" * (MAX_BYTES + 1)), Model)
 
 
 def test_what_is_not_utf_8_is_an_error(recipe):

@@ -1,10 +1,10 @@
-"""Pictures as files, as arrays and as tensors.
+"""Pictures as files: PNG, JPEG and WebP, bounded before they are decoded.
 
 Samples are taken as they are stored: neither gamma nor colour profiles are applied.
 """
 
 import stat
-from enum import Enum, auto
+from enum import Enum
 from pathlib import Path
 from typing import Final, cast
 
@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.errors import ParityError, PictureError, UsageError
+from dcae_export.errors import PictureError, UsageError
 from dcae_export.runtime.picture_header import PictureFormat, PictureHeader, read_header
-from dcae_export.runtime.whole_file import require_free, whole_file
+from dcae_export.runtime.whole_file import check_target, require_free, whole_file
 
 MAX_PIXELS: Final = 2**26
 MAX_BYTES: Final = 256 * 2**20
@@ -25,6 +25,7 @@ _FORMATS: Final = {
     ".jpeg": PictureFormat.JPEG,
     ".webp": PictureFormat.WEBP,
 }
+SUFFIXES: Final = tuple(_FORMATS)
 _ENCODER_SETTINGS: Final[dict[PictureFormat, list[int]]] = {
     PictureFormat.PNG: [],
     PictureFormat.JPEG: [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -40,16 +41,8 @@ _BAND_ROWS: Final = 128
 class Alpha(Enum):
     """The background on which transparent pictures are put."""
 
-    WHITE = auto()
-    BLACK = auto()
-
-
-class Fit(Enum):
-    """How a picture gets sides that are multiples of the model's divisor."""
-
-    PAD = auto()
-    CROP = auto()
-    RESIZE = auto()
+    WHITE = "white"
+    BLACK = "black"
 
 
 def read_picture(
@@ -187,6 +180,17 @@ def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(view)
 
 
+def check_picture_target(path: Path, *, force: bool) -> None:
+    """Check before the work that a picture can be written.
+
+    Raises:
+        UsageError: The suffix names no format that is written.
+        InputError: The target exists and force is not given, or its folder does not exist.
+    """
+    _format_of(path)
+    check_target(path, force=force)
+
+
 def write_picture(path: Path, image: NDArray[np.uint8], *, force: bool = False) -> None:
     """Write a picture as PNG, JPEG (quality 95) or WebP (lossless), whole or not at all.
 
@@ -204,13 +208,18 @@ def write_picture(path: Path, image: NDArray[np.uint8], *, force: bool = False) 
     assert image.dtype == np.uint8
     assert image.ndim == 3
     assert image.shape[2] == 3
-    picture_format = _FORMATS.get(path.suffix.lower())
-    if picture_format is None:
-        raise UsageError(f"{path}: the suffix {path.suffix!r} is none of .png, .jpg and .webp")
+    picture_format = _format_of(path)
     require_free(path, force=force)
     encoded = _encode(path, image, picture_format)
     with whole_file(path, force=force) as file:
         file.write(encoded)
+
+
+def _format_of(path: Path) -> PictureFormat:
+    picture_format = _FORMATS.get(path.suffix.lower())
+    if picture_format is None:
+        raise UsageError(f"{path}: the suffix {path.suffix!r} is none of .png, .jpg and .webp")
+    return picture_format
 
 
 def _encode(path: Path, image: NDArray[np.uint8], picture_format: PictureFormat) -> memoryview:
@@ -235,106 +244,3 @@ def _encode(path: Path, image: NDArray[np.uint8], picture_format: PictureFormat)
             f"{problem}; choose another format"
         )
     return encoded.data
-
-
-def fit(
-    image: NDArray[np.uint8], *, divisor: int, mode: Fit
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Give a picture sides that are multiples of the model's divisor.
-
-    Args:
-        image: (height, width, 3) RGB, 0 to 255.
-        divisor: The side, in pixels, of what becomes one element of the latent.
-        mode: Repeat the bottom and right edges up to the next multiple, cut the centre out, or
-            resize to the nearest multiple.
-
-    Returns:
-        The picture, and the (height, width) to which its top left corner is to be cropped after the
-        model: the size of `image` for padding, the size of the result for the others.
-
-    Raises:
-        PictureError: If a picture smaller than the divisor is to be cropped.
-    """
-    assert divisor >= 1
-    match mode:
-        case Fit.PAD:
-            return _pad(image, divisor), (image.shape[0], image.shape[1])
-        case Fit.CROP:
-            fitted = _crop(image, divisor)
-        case Fit.RESIZE:
-            fitted = _resize(image, divisor)
-    return fitted, (fitted.shape[0], fitted.shape[1])
-
-
-def _pad(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    bottom, right = (-image.shape[0] % divisor, -image.shape[1] % divisor)
-    if (bottom, right) == (0, 0):
-        return image
-    return np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="edge")
-
-
-def _crop(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    height, width = (side - side % divisor for side in image.shape[:2])
-    if not (height and width):
-        raise PictureError(
-            f"a picture of {image.shape[1]} x {image.shape[0]} pixels cannot be cropped to a "
-            f"multiple of {divisor}; use pad or resize"
-        )
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
-
-
-def _resize(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    height, width = (
-        max(divisor, (side + divisor // 2) // divisor * divisor) for side in image.shape[:2]
-    )
-    if (height, width) == image.shape[:2]:
-        return image
-    # Area averages, so it does not alias; but it cannot invent pixels where a side grows.
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    resized = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=interpolation)
-    return cast("NDArray[np.uint8]", resized)
-
-
-def to_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn pictures into the encoder's input: value / 127.5 - 1 in float32.
-
-    Args:
-        images: (count, height, width, 3) RGB, 0 to 255.
-
-    Returns:
-        (count, 3, height, width), -1 to 1.
-    """
-    count, height, width, channels = images.shape
-    tensor = np.empty((count, channels, height, width), np.float32)
-    np.divide(images.transpose(0, 3, 1, 2), np.float32(127.5), out=tensor, dtype=np.float32)
-    tensor -= np.float32(1)
-    return tensor
-
-
-def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turn the decoder's output into pictures: 127.5 * value + 128 in float32, clamped, truncated.
-
-    Args:
-        images: (count, 3, height, width), nominally -1 to 1.
-
-    Returns:
-        (count, height, width, 3) RGB, 0 to 255.
-
-    Raises:
-        ParityError: If a value is not finite: it would become a black or white pixel.
-    """
-    # A NaN or an infinity reaches an extremum, and extrema need no array of flags.
-    if images.size and not (np.isfinite(images.min()) and np.isfinite(images.max())):
-        raise ParityError("the graph's output is not finite; run the bundle in float32")
-    count, channels, height, width = images.shape
-    pictures = np.empty((count, height, width, channels), np.uint8)
-    for image, picture in zip(images, pictures, strict=True):
-        # A finite value near the limit overflows to infinity, which the clamp brings back.
-        with np.errstate(over="ignore"):
-            scaled = image * np.float32(127.5)
-        scaled += np.float32(128)
-        np.clip(scaled, 0, 255, out=scaled)
-        picture[...] = scaled.transpose(1, 2, 0)
-    return pictures

@@ -3,7 +3,7 @@
 import onnx_ir as ir
 
 
-def blocked_residuals(model: ir.Model) -> None:
+def keep_residuals_blocked(model: ir.Model) -> None:
     """Put a 1x1 max pooling, an identity, after every pixel-shuffle that starts a residual chain, in place.
 
     ONNX Runtime runs convolutions in a channel-blocked layout and fuses a residual Add into the convolution

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from crafted_pictures import gradient
+
+from dcae_export.errors import PictureError
+from dcae_export.runtime.fit import Fit, fit
+
+SIZE = (24, 40)
+PICTURE = gradient(*SIZE)
+
+
+def test_padding_repeats_the_bottom_and_right_edges():
+    fitted, size = fit(PICTURE, divisor=32, mode=Fit.PAD)
+    assert fitted.shape == (32, 64, 3)
+    assert size == SIZE
+    assert np.array_equal(fitted[:24, :40], PICTURE)
+    assert (fitted[24:, :40] == PICTURE[-1:]).all()
+    assert (fitted[:24, 40:] == PICTURE[:, -1:]).all()
+    assert (fitted[24:, 40:] == PICTURE[-1, -1]).all()
+
+
+def test_cropping_keeps_the_centre():
+    fitted, size = fit(PICTURE, divisor=16, mode=Fit.CROP)
+    assert size == (16, 32)
+    assert np.array_equal(fitted, PICTURE[4:20, 4:36])
+
+
+def test_cropping_below_the_divisor_names_the_other_modes():
+    with pytest.raises(PictureError, match=r"40 x 24 .* 32; use pad or resize"):
+        fit(PICTURE, divisor=32, mode=Fit.CROP)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((24, 40), (32, 32)), ((47, 49), (32, 64)), ((1, 80), (32, 96))]
+)
+def test_resizing_goes_to_the_nearest_multiple(size: tuple[int, int], expected: tuple[int, int]):
+    fitted, cropped = fit(gradient(*size), divisor=32, mode=Fit.RESIZE)
+    assert fitted.shape == (*expected, 3)
+    assert cropped == expected
+
+
+def test_shrinking_averages_areas():
+    checkerboard = np.indices((34, 34)).sum(axis=0) % 2 * 255
+    image = np.stack([checkerboard] * 3, axis=-1).astype(np.uint8)
+    fitted, _ = fit(image, divisor=33, mode=Fit.RESIZE)
+    # Sampling would keep both colours everywhere; averages come close to grey in the middle.
+    assert fitted.shape == (33, 33, 3)
+    assert np.abs(fitted[16].astype(int) - 128).max() < 10
+
+
+@pytest.mark.parametrize("mode", Fit)
+def test_a_picture_that_fits_is_kept(mode: Fit):
+    fitted, size = fit(PICTURE, divisor=8, mode=mode)
+    assert np.array_equal(fitted, PICTURE)
+    assert size == SIZE
