@@ -57,9 +57,9 @@ from dcae_export.runtime.memory import require_memory
 # that was tried can hold.
 MAX_SIDE_PIXELS = 16384
 MAX_BATCH = 64
-# Folding makes the weights larger, most of all those of f128 (1.101 times): a convolution before a
-# pixel-unshuffle becomes a dense one of stride 2.
-FOLDED_GROWTH = 1.12
+# Folding makes the weights larger, most of all those of f128: a convolution before a pixel-unshuffle becomes
+# four, one for each phase.
+FOLDED_GROWTH = 1.08
 
 Progress = Callable[[str], None]
 

@@ -10,8 +10,9 @@ from dcae_export.export.options import ExportOptions
 EXTERNAL_FROM_BYTES = 16 * 2**20
 SINGLE_FILE_BYTES = 1_900_000_000
 WEB_SHARD_BYTES = 2**30
-# A weight smaller than this stays in the .onnx: shapes and scalars must, and small norms cost nothing there.
-INLINE_BYTES = 1024
+# A weight smaller than this stays in the .onnx: shapes, scalars and channel orders must, and biases cost
+# nothing there.
+INLINE_BYTES = 2**15
 DATA_ALIGNMENT = 65536
 
 

@@ -236,6 +236,8 @@ def test_an_interrupted_export_leaves_nothing(checkpoint, tmp_path):
         [sys.executable, "-m", "dcae_export", "export", "--weights", checkpoint, "--out", target],
         stderr=subprocess.PIPE,
         text=True,
+        # A job in a shell's background ignores the signal, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".bundle.staging-*")):

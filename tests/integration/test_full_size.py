@@ -63,7 +63,7 @@ def test_weights_of_gigabytes_are_outside_the_graphs(exported):
         assert graph.data
         data_bytes += sum(manifest.files[name].bytes for name in graph.data)
         assert manifest.files[graph.path].bytes < weight_bytes / 100
-    # A strided 4x4 convolution holds 16 / 9 of the 3x3 one that it replaces; the rest stays as large.
+    # A downsampling convolution is held four times, once for each phase; the rest stays as large.
     assert 0.99 * weight_bytes < data_bytes < 1.2 * weight_bytes
 
 

@@ -1,4 +1,4 @@
-"""Downsampling blocks become one strided convolution each."""
+"""Downsampling blocks become strided convolutions."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from autoencoders import random_input
 from export_factory import assert_equal, output, randomized
 from torch import nn
 
-from dcae_export.export.passes.fold_downsampling import fold_downsampling, strided_conv
+from dcae_export.export.passes.fold_downsampling import UnshuffledConv, fold_downsampling
 from dcae_export.models.layers import ConvPixelUnshuffle, LatentConv, StridedConv
 
 BLOCKS = [ConvPixelUnshuffle, StridedConv]
@@ -18,7 +18,7 @@ SIZES = [(2, 2), (4, 6), (10, 2)]
 @pytest.mark.parametrize("shortcut", [True, False], ids=["shortcut", "no shortcut"])
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("block", BLOCKS)
-def test_the_one_convolution_computes_what_the_block_did(block, widths, shortcut):
+def test_the_convolutions_compute_what_the_block_did(block, widths, shortcut):
     module = randomized(nn.Sequential(block(*widths, shortcut=shortcut)))
     inputs = [random_input(2, widths[0], *size).double() for size in SIZES]
     before = [output(module, x) for x in inputs]
@@ -43,7 +43,7 @@ def test_channels_come_out_in_the_order_of_pixel_unshuffle():
     )
     block.conv.bias.zero_()
     x = random_input(1, 2, 4, 6).double()
-    y = strided_conv(block)(x)
+    y = UnshuffledConv(block)(x)
     for channel in range(2):
         for row in range(2):
             for column in range(2):
