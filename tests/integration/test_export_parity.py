@@ -117,7 +117,7 @@ VARIANTS = {
 }
 
 # Larger than each tensor of the tiny network, smaller than all of them.
-SHARD_BYTES = 2**16
+SHARD_BYTES = 80_000
 
 
 @pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS)
@@ -125,6 +125,7 @@ def variant(request, tmp_path_factory) -> tuple[ExportOptions, Exported]:
     with pytest.MonkeyPatch.context() as patch:
         # As for a network of full size: weights outside the .onnx, unless asked for inside.
         patch.setattr("dcae_export.export.save.EXTERNAL_FROM_BYTES", 0)
+        patch.setattr("dcae_export.export.save.INLINE_BYTES", 2**10)
         patch.setattr("dcae_export.export.save.WEB_SHARD_BYTES", SHARD_BYTES)
         folder = tmp_path_factory.mktemp("variant")
         return request.param, exported_once(folder, TINY, request.param)

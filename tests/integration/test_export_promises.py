@@ -47,7 +47,7 @@ from dcae_export.export import exporter, save
 from dcae_export.export.options import ExportOptions
 
 target, simplifier, last = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-save.EXTERNAL_FROM_BYTES = 0
+save.EXTERNAL_FROM_BYTES, save.INLINE_BYTES = 0, 2**10
 
 def progress(stage):
     print(stage, flush=True)
