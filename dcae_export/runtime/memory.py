@@ -1,4 +1,7 @@
-"""Know before the work whether the memory is there."""
+"""Know before the work whether the memory is there, and give back what nobody holds."""
+
+import contextlib
+import ctypes
 
 import psutil
 
@@ -17,3 +20,10 @@ def require_memory(needed: int, *, what: str) -> None:
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "
             "close other programs or choose a smaller size"
         )
+
+
+def return_free_memory() -> None:
+    """Give freed heap back to the operating system, where the C library has a call for it (glibc)."""
+    # Windows has no library None, other C libraries have no such function.
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
