@@ -47,9 +47,9 @@ class Session:
         """
         self.graph: Graph = files.graph
         self.name = Path(files.path).name
-        self._weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
+        weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
         require_listed(provider)
-        require_memory(self._weight_bytes, what=f"{self.name}: loading its weights")
+        require_memory(weight_bytes, what=f"{self.name}: loading its weights")
         onnxruntime = load_onnxruntime()
         options = session_options(threads=threads)
         options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
