@@ -10,7 +10,6 @@ from benchmarks.machine import source_digest
 from benchmarks.process import WorkerProcess
 from dcae_export.bundle.manifest import Latent
 from dcae_export.bundle.reader import Bundle
-from dcae_export.export.target import TargetName
 
 # What a bundle's bytes depend on; the runtime may change without a new export.
 EXPORTING = ("bundle", "export", "models")
@@ -29,15 +28,15 @@ class Artifacts:
             _make("draw weights", variant=variant, folder=folder)
         return folder
 
-    def bundle(self, variant: str, *, target: TargetName, size: int | None = None) -> Path:
+    def bundle(self, variant: str, *, size: int | None = None) -> Path:
         """Our export, made anew where the exporter's code changed; the outdated one is removed."""
-        stem = f"bundle-{target}-{_form(size)}"
+        stem = f"bundle-{_form(size)}"
         folder = self.folder / variant / f"{stem}-{source_digest(*EXPORTING)}"
         if not folder.exists():
             weights = self.weights(variant)
             for outdated in folder.parent.glob(f"{stem}-*"):
                 shutil.rmtree(outdated)
-            _make("export bundle", weights=weights, folder=folder, target=target, size=size)
+            _make("export bundle", weights=weights, folder=folder, size=size)
         return folder
 
     def plain(self, variant: str, direction: Direction, *, size: int | None = None) -> Path:
@@ -52,7 +51,7 @@ class Artifacts:
 
     def latent(self, variant: str) -> Latent:
         """The latent's size."""
-        return Bundle.open(self.bundle(variant, target="generic")).manifest.latent
+        return Bundle.open(self.bundle(variant)).manifest.latent
 
 
 def _make(task: str, *, folder: Path, **arguments: Path | str | int | None) -> None:

@@ -20,12 +20,7 @@ class Contestant:
 BUNDLE = Contestant(
     name="bundle",
     module="benchmarks.tasks.bundle",
-    files=lambda artifacts, case: artifacts.bundle(case.variant, target="generic"),
-)
-BUNDLE_CPU = Contestant(
-    name="bundle-cpu",
-    module="benchmarks.tasks.bundle",
-    files=lambda artifacts, case: artifacts.bundle(case.variant, target="cpu"),
+    files=lambda artifacts, case: artifacts.bundle(case.variant),
 )
 PLAIN = Contestant(
     name="plain",
@@ -42,4 +37,4 @@ COMPILE = Contestant(
     module="benchmarks.tasks.compiled",
     files=lambda artifacts, case: artifacts.weights(case.variant),
 )
-EVERYONE = (BUNDLE, BUNDLE_CPU, PLAIN, EAGER, COMPILE)
+EVERYONE = (BUNDLE, PLAIN, EAGER, COMPILE)

@@ -16,7 +16,7 @@ def count_nodes(
     """Operators of our graph and of the plain one, for a fixed size or for any."""
     name = f"{direction.graph}.onnx"
     return {
-        "bundle": _count(artifacts.bundle(variant, target="generic", size=size) / name),
+        "bundle": _count(artifacts.bundle(variant, size=size) / name),
         "plain": _count(artifacts.plain(variant, direction, size=size) / name),
     }
 
@@ -24,7 +24,7 @@ def count_nodes(
 def profile_decoder(variant: str, artifacts: Artifacts) -> dict[str, object]:
     """Where the time of one decode goes, by operator."""
     case = Case(variant=variant, direction=Direction.DECODE, size=PROFILED_SIZE)
-    path = artifacts.bundle(variant, target="generic") / "decoder.onnx"
+    path = artifacts.bundle(variant) / "decoder.onnx"
     with WorkerProcess() as worker:
         return worker.call(
             "profile", path=str(path), shape=case.input_shape(artifacts.latent(variant))

@@ -7,13 +7,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks.contestants import BUNDLE, BUNDLE_CPU, EVERYONE
+from benchmarks.contestants import BUNDLE, EVERYONE
 from dcae_export.errors import UsageError
 
 Entry = Mapping[str, object]
 # What is worth a column, in this order.
 _NAMES = tuple(one.name for one in EVERYONE)
-_OTHERS = tuple(one.name for one in EVERYONE if one not in (BUNDLE, BUNDLE_CPU))
+_OTHERS = tuple(one.name for one in EVERYONE if one is not BUNDLE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,6 @@ import torch
 from benchmarks.tasks.diffusers_network import load_half
 from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
-from dcae_export.export.target import TargetName
 from dcae_export.models.key_map import Layout
 from dcae_export.models.weights import load_checkpoint, random_checkpoint, save_checkpoint
 
@@ -23,11 +22,9 @@ def draw_weights(variant: str, folder: str) -> dict[str, object]:
     return {}
 
 
-def export_bundle(
-    weights: str, folder: str, target: TargetName, size: int | None
-) -> dict[str, object]:
+def export_bundle(weights: str, folder: str, size: int | None) -> dict[str, object]:
     """Our export of the weights in a folder."""
-    options = ExportOptions(target=target, size=None if size is None else (size, size))
+    options = ExportOptions(size=None if size is None else (size, size))
     export(load_checkpoint(Path(weights)), Path(folder), options)
     return {}
 

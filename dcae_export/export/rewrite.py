@@ -16,10 +16,9 @@ from dcae_export.export.passes.fold_padding import fold_padding
 from dcae_export.export.passes.fold_upsampling import fold_upsampling
 from dcae_export.export.passes.interleave_phases import interleave_phases
 from dcae_export.export.passes.keep_attention_epsilon import keep_attention_epsilon
-from dcae_export.export.passes.keep_residuals_blocked import keep_residuals_blocked
 from dcae_export.export.passes.make_reshapes_constant import make_reshapes_constant
 from dcae_export.export.passes.use_rms_norm_operator import use_rms_norm_operator
-from dcae_export.export.target import MemoryLayout, RMSNormForm, Target
+from dcae_export.export.target import RMSNormForm, Target
 
 
 def rewrite_module(module: nn.Module, target: Target) -> None:
@@ -33,13 +32,11 @@ def rewrite_module(module: nn.Module, target: Target) -> None:
         use_rms_norm_operator(module)
 
 
-def rewrite_graph(model: ir.Model, target: Target) -> None:
-    """Apply the passes over the traced graph, in place, in the form that ``target`` wants."""
+def rewrite_graph(model: ir.Model) -> None:
+    """Apply the passes over the traced graph, in place."""
     interleave_phases(model)
     fold_padding(model)
     make_reshapes_constant(model)
-    if target.layout is MemoryLayout.BLOCKED:
-        keep_residuals_blocked(model)
     CommonSubexpressionEliminationPass()(model)
     RemoveUnusedNodesPass()(model)
     RemoveUnusedOpsetsPass()(model)

@@ -16,29 +16,20 @@ class RMSNormForm(enum.Enum):
     """RMSNormalization of opset 23 between two transposes, which a channels-last runtime cancels."""
 
 
-class MemoryLayout(enum.Enum):
-    """Which memory layout the graph is arranged for."""
-
-    PLAIN = "plain"
-    BLOCKED = "blocked"
-    """ONNX Runtime's channel-blocked layout on CPU: see ``passes.keep_residuals_blocked``."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """What a runtime can run, and what it runs fastest."""
 
     opset: int
     rms_norm: RMSNormForm
-    layout: MemoryLayout
 
 
 # generic and tensorrt: RMSNormalization needs opset 23, which TensorRT's parser lacks before 10.15 and many
 # mobile runtimes lack today. cpu: see docs/log.md for the measurements behind its row.
 TARGETS: dict[TargetName, Target] = {
-    "generic": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE, layout=MemoryLayout.PLAIN),
-    "cpu": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE, layout=MemoryLayout.BLOCKED),
-    "cuda": Target(opset=23, rms_norm=RMSNormForm.OPERATOR, layout=MemoryLayout.PLAIN),
-    "tensorrt": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE, layout=MemoryLayout.PLAIN),
-    "web": Target(opset=23, rms_norm=RMSNormForm.OPERATOR, layout=MemoryLayout.PLAIN),
+    "generic": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE),
+    "cpu": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE),
+    "cuda": Target(opset=23, rms_norm=RMSNormForm.OPERATOR),
+    "tensorrt": Target(opset=18, rms_norm=RMSNormForm.ELEMENTWISE),
+    "web": Target(opset=23, rms_norm=RMSNormForm.OPERATOR),
 }

@@ -52,7 +52,7 @@ def trace(module: nn.Module, example: Tensor, signature: Signature, *, target: T
             raise ExportError(f"torch could not trace the module: {error}") from error
     assert program is not None
     model = program.model
-    rewrite_graph(model, target)
+    rewrite_graph(model)
     _name(model, signature)
     if model.opset_imports != {"": target.opset}:
         raise ExportError(
