@@ -3,7 +3,6 @@
 import hashlib
 import math
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from dcae_export.array_header import MAX_HEADER_BYTES, parse_array_header
 from dcae_export.bundle import graph_file
 from dcae_export.bundle.files import open_inside, regular_file_status, sha256
 from dcae_export.bundle.manifest import (
@@ -23,7 +23,7 @@ from dcae_export.bundle.manifest import (
     Port,
 )
 from dcae_export.bundle.manifest_file import read_manifest
-from dcae_export.bundle.swap import previous_path
+from dcae_export.folder_swap import previous_path
 from dcae_export.errors import BundleError, RefusedError
 
 # Protobuf's own limit; larger weights are external.
@@ -31,12 +31,6 @@ _MAX_GRAPH_BYTES = 2**31 - 1
 # Golden arrays are made on a grid of six positions, or at the size of a static graph.
 _MAX_GOLDEN_BYTES = 2**28
 # Exactly what NumPy writes. Its own reader evaluates the header as Python, and fails in other ways than ours.
-_NPY_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00.."
-    rb"\{'descr': '(?P<dtype>[<>|][a-z][0-9]{1,3})', 'fortran_order': False, "
-    rb"'shape': \((?P<shape>(?:[0-9]{1,18},|[0-9]{1,18}(?:, [0-9]{1,18})+)?)\), \} *\n",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,20 +213,19 @@ class Bundle:
 
 def _decode_array(data: bytes, port: Port) -> NDArray[np.generic]:
     """An array from the bytes of a .npy file, its header checked before memory is taken."""
-    header = _NPY_HEADER.match(data)
-    if header is None or header.end() != 10 + int.from_bytes(data[8:10], "little"):
+    header = parse_array_header(data[:MAX_HEADER_BYTES])
+    if header is None or header.is_fortran:
         raise ValueError("its header is not that of a C-ordered array in version 1.0 of the format")
     dtype = np.dtype(port.dtype)
-    if header["dtype"].decode() != dtype.newbyteorder("<").str:
-        raise ValueError(f"holds {header['dtype'].decode()}, {port.dtype} expected")
-    shape = tuple(int(size) for size in header["shape"].replace(b",", b" ").split())
-    if port.axes(shape) is None:
-        raise ValueError(f"has the shape {shape}, {port.shape} expected")
-    size = math.prod(shape) * dtype.itemsize
-    if len(data) - header.end() != size:
-        raise ValueError(f"has {len(data) - header.end()} bytes of data, {size} expected")
-    values = np.frombuffer(data, dtype.newbyteorder("<"), offset=header.end())
-    return values.astype(dtype).reshape(shape)
+    if header.dtype != dtype.newbyteorder("<").str:
+        raise ValueError(f"holds {header.dtype}, {port.dtype} expected")
+    if port.axes(header.shape) is None:
+        raise ValueError(f"has the shape {header.shape}, {port.shape} expected")
+    size = math.prod(header.shape) * dtype.itemsize
+    if len(data) - header.start != size:
+        raise ValueError(f"has {len(data) - header.start} bytes of data, {size} expected")
+    values = np.frombuffer(data, dtype.newbyteorder("<"), offset=header.start)
+    return values.astype(dtype).reshape(header.shape)
 
 
 def _is_folder(path: Path) -> bool:

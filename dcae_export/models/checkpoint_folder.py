@@ -14,6 +14,7 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from dcae_export.errors import InputError, ResourceError, WeightsError
+from dcae_export.folder_swap import put_in_place, sync_folder
 from dcae_export.models.key_map import Layout
 from dcae_export.models.tensor_files import INDEX_SUFFIX
 
@@ -77,9 +78,11 @@ def save_folder(
             (staging / CONFIG_NAME).write_text(
                 json.dumps(config, indent=2) + "\n", encoding="utf-8"
             )
-            for written in (weights, staging / CONFIG_NAME, staging):
-                _flush(written)
-            _swap(staging, target)
+            for written in (weights, staging / CONFIG_NAME):
+                with written.open("r+b") as file:
+                    os.fsync(file.fileno())
+            sync_folder(staging)
+            put_in_place(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except (OSError, SafetensorError) as error:
@@ -130,27 +133,3 @@ def _require_space(folder: Path, needed: int) -> None:
         raise ResourceError(
             f"{folder}: {needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free"
         )
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _swap(staging: Path, target: Path) -> None:
-    if not target.exists():
-        staging.rename(target)
-        return
-    former = staging.with_suffix(".former")
-    target.rename(former)
-    try:
-        staging.rename(target)
-    except OSError:
-        former.rename(target)
-        raise
-    shutil.rmtree(former)

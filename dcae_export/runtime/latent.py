@@ -1,7 +1,6 @@
 """Latents as files: NumPy's .npy, float32, the raw latent as the encoder gives it."""
 
 import math
-import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -9,18 +8,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from dcae_export.array_header import MAX_HEADER_BYTES, parse_array_header
 from dcae_export.bundle.manifest import Graph
 from dcae_export.errors import InputError, UsageError
 from dcae_export.runtime.whole_file import check_target, whole_file
 
-# What NumPy writes for an array of numbers fits by far; its own reader evaluates the header as Python.
-_MAX_HEADER_BYTES = 1024
-_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00.."
-    rb"\{'descr': '(?P<dtype>[<>|=][a-zA-Z][0-9]{0,4})', 'fortran_order': (?P<fortran>True|False), "
-    rb"'shape': \((?P<shape>[0-9, ]{0,200})\), \} *\n",
-    re.DOTALL,
-)
 _SAVE_AGAIN = "save it with numpy.save(path, numpy.ascontiguousarray(latent, 'float32'))"
 
 
@@ -92,18 +84,15 @@ def _check_suffix(path: Path) -> None:
 
 
 def _read_header(path: Path, file: BinaryIO, graph: Graph) -> tuple[tuple[int, ...], int]:
-    head = file.read(_MAX_HEADER_BYTES)
-    header = _HEADER.match(head)
-    if header is None or header.end() != 10 + int.from_bytes(head[8:10], "little"):
+    header = parse_array_header(file.read(MAX_HEADER_BYTES))
+    if header is None:
         raise InputError(f"{path}: not an array of numbers in NumPy's format; {_SAVE_AGAIN}")
-    dtype = header["dtype"].decode()
-    if dtype != "<f4":
-        raise InputError(f"{path}: holds {dtype} and not float32; {_SAVE_AGAIN}")
-    if header["fortran"] == b"True":
+    if header.dtype != "<f4":
+        raise InputError(f"{path}: holds {header.dtype} and not float32; {_SAVE_AGAIN}")
+    if header.is_fortran:
         raise InputError(f"{path}: its axes are stored in reverse; {_SAVE_AGAIN}")
-    shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header["shape"]))
-    _check_shape(path, shape, graph)
-    return shape, header.end()
+    _check_shape(path, header.shape, graph)
+    return header.shape, header.start
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:

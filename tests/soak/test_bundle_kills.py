@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bundle_factory import write_tiny_bundle
 
-from dcae_export.bundle import swap
+from dcae_export import folder_swap
 from dcae_export.bundle.manifest import Manifest
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
@@ -20,12 +20,12 @@ from dcae_export.bundle.writer import BundleWriter
 _REPLACE_FOR_EVER = """
 import shutil, sys
 from pathlib import Path
-from dcae_export.bundle import swap
+from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
 
 if sys.argv[1] == "two renames":
-    swap._exchange = lambda *_: False
+    folder_swap._exchange = lambda *_: False
 target, *sources = map(Path, sys.argv[2:])
 print("ready", flush=True)
 while True:
@@ -139,7 +139,7 @@ def test_a_kill_before_any_step_leaves_a_whole_bundle(
 ) -> None:
     scene = _Scene(tmp_path, way)
     if way == "two renames":
-        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+        monkeypatch.setattr(folder_swap, "_exchange", lambda *_: False)
     step = 1
     while _replace_until_step(scene, step):
         scene.check()

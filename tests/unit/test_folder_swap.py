@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from bundle_factory import write_tiny_bundle
 
-from dcae_export.bundle import swap
+from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
-from dcae_export.bundle.swap import put_in_place, recover
+from dcae_export.folder_swap import put_in_place, recover
 from dcae_export.bundle.writer import BundleWriter
 
 
@@ -48,7 +48,7 @@ def test_a_system_without_exchange_renames_twice(
     target, staging = folders
     put_in_place(staging, target)
     assert (_content(target), _content(staging)) == (["new"], ["old"])
-    assert not swap.previous_path(target).exists()
+    assert not folder_swap.previous_path(target).exists()
 
 
 def test_a_library_without_the_call_renames_twice(
@@ -73,7 +73,7 @@ def test_another_failure_of_the_exchange_is_told_and_changes_nothing(
 def test_a_second_rename_that_fails_puts_the_old_folder_back(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+    monkeypatch.setattr(folder_swap, "_exchange", lambda *_: False)
     target, staging = folders
     rename = os.rename
 
@@ -92,14 +92,14 @@ def test_a_kill_between_the_renames_is_recovered_by_moving_back(
     folders: tuple[Path, Path],
 ) -> None:
     target, staging = folders
-    target.rename(swap.previous_path(target))
+    target.rename(folder_swap.previous_path(target))
     recover(target, target.with_name("discard"))
     assert (_content(target), _content(staging)) == (["old"], ["new"])
 
 
 def test_a_kill_after_the_renames_is_recovered_by_discarding(folders: tuple[Path, Path]) -> None:
     target, staging = folders
-    target.rename(swap.previous_path(target))
+    target.rename(folder_swap.previous_path(target))
     staging.rename(target)
     recover(target, target.with_name("discard"))
     assert (_content(target), _content(target.with_name("discard"))) == (["new"], ["old"])
@@ -107,14 +107,14 @@ def test_a_kill_after_the_renames_is_recovered_by_discarding(folders: tuple[Path
 
 def test_a_link_at_the_previous_name_is_left_alone(folders: tuple[Path, Path]) -> None:
     target, _ = folders
-    swap.previous_path(target).symlink_to(target.rename(target.with_name("elsewhere")))
+    folder_swap.previous_path(target).symlink_to(target.rename(target.with_name("elsewhere")))
     recover(target, target.with_name("discard"))
     assert not target.exists()
 
 
 def test_the_next_writer_recovers_a_bundle_and_clears_up(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "bundle")
-    bundle.rename(swap.previous_path(bundle))
+    bundle.rename(folder_swap.previous_path(bundle))
     (tmp_path / ".bundle.staging-0123abcd").mkdir()
     with BundleWriter(bundle, force=True):
         Bundle.open(bundle).verify()
@@ -123,7 +123,7 @@ def test_the_next_writer_recovers_a_bundle_and_clears_up(tmp_path: Path) -> None
 
 def test_the_next_writer_removes_a_previous_bundle_that_was_replaced(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "bundle")
-    write_tiny_bundle(tmp_path / "old").rename(swap.previous_path(bundle))
+    write_tiny_bundle(tmp_path / "old").rename(folder_swap.previous_path(bundle))
     with BundleWriter(bundle, force=True):
-        assert not swap.previous_path(bundle).exists()
+        assert not folder_swap.previous_path(bundle).exists()
     Bundle.open(bundle).verify()
