@@ -23,8 +23,8 @@ from dcae_export.bundle.manifest import (
     Port,
 )
 from dcae_export.bundle.manifest_file import read_manifest
-from dcae_export.folder_swap import previous_path
 from dcae_export.errors import BundleError, RefusedError
+from dcae_export.folder_swap import previous_path
 
 # Protobuf's own limit; larger weights are external.
 _MAX_GRAPH_BYTES = 2**31 - 1

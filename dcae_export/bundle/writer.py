@@ -17,8 +17,8 @@ from dcae_export.bundle.files import is_link, open_inside, regular_file_status, 
 from dcae_export.bundle.manifest import MANIFEST_NAME, RELATIVE_PATH_PATTERN, File, Manifest
 from dcae_export.bundle.manifest_file import is_bundle
 from dcae_export.bundle.reader import Bundle
-from dcae_export.folder_swap import put_in_place, recover, sync_folder
 from dcae_export.errors import BundleError, BusyError, RefusedError, ResourceError
+from dcae_export.folder_swap import put_in_place, recover, sync_folder
 
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 

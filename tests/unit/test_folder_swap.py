@@ -8,8 +8,8 @@ from bundle_factory import write_tiny_bundle
 
 from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
-from dcae_export.folder_swap import put_in_place, recover
 from dcae_export.bundle.writer import BundleWriter
+from dcae_export.folder_swap import put_in_place, recover
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bundle_factory import (
 )
 from onnx import helper
 
-from dcae_export.bundle import swap
+from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import BundleError, RefusedError, ResourceError
@@ -31,7 +31,7 @@ def _names(folder: Path) -> set[str]:
 def any_swap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test with it runs both ways of replacing a folder."""
     if request.param == "two renames":
-        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+        monkeypatch.setattr(folder_swap, "_exchange", lambda *_: False)
 
 
 def test_a_new_bundle_leaves_nothing_beside_it_but_the_lock(tmp_path: Path) -> None:

@@ -396,7 +396,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch, number, erro
     def fail(*args, **options):
         raise OSError(number, "no")
 
-    monkeypatch.setattr(checkpoint_folder, "_flush", fail)
+    monkeypatch.setattr(checkpoint_folder, "sync_folder", fail)
     with pytest.raises(error):
         save_checkpoint(random_checkpoint(LITE, seed=1), tmp_path / "a", layout=Layout.OFFICIAL)
     assert not list(tmp_path.iterdir())
