@@ -52,16 +52,18 @@ slow: setup ## Published sizes: gigabytes of memory, many minutes
 bench: setup ## Time and memory against PyTorch and a plain export
 	$(BIN)/python -m benchmarks.run autoencoder
 
-demo: $(VENV)/.demo-installed ## Export f32 offline, reconstruct a photograph, print the parity matrix
+demo: $(VENV)/.demo-installed ## Export f32 offline, reconstruct a photograph, generate, print the parity matrix
 	@mkdir -p demo
 	$(BIN)/python -c "from skimage import data, io; io.imsave('demo/astronaut.png', data.astronaut())"
-	$(BIN)/dcae-export --variant f32 --weights random:0 --out demo/f32 --force
+	$(BIN)/dcae-export --variant f32 --transformer uvit-s --sampler dpmpp-2m:8 --weights random:0 --out demo/f32 --force
 	$(BIN)/dcae reconstruct demo/f32 demo/astronaut.png --out demo/astronaut-back.png --force
+	$(BIN)/dcae generate demo/f32 --label 88 --seed 0 --out demo/generated.png --force
 	$(BIN)/dcae parity demo/f32
 	@echo
 	@echo "photograph:     demo/astronaut.png"
 	@echo "reconstruction: demo/astronaut-back.png"
-	@echo "The weights are random, so the reconstruction is noise: what the matrix shows is that this machine"
+	@echo "generated:      demo/generated.png"
+	@echo "The weights are random, so both pictures are noise: what the matrix shows is that this machine"
 	@echo "computes what PyTorch computes. With the published weights: $(BIN)/dcae-export --variant f32"
 
 build: setup ## Build wheel and sdist into dist/

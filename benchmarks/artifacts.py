@@ -49,6 +49,24 @@ class Artifacts:
             _make("export plain", weights=weights, folder=folder, graph=direction.graph, size=size)
         return folder
 
+    def transformer(self, name: str, autoencoder: str, *, form: str) -> Path:
+        """A transformer with random weights: our graph, a plain export, or only its name for PyTorch."""
+        digest = "" if form != "bundle" else f"-{source_digest(*EXPORTING)}"
+        folder = self.folder / f"{name}-{autoencoder}" / f"{form}{digest}"
+        if not folder.exists():
+            for outdated in folder.parent.glob(f"{form}*"):
+                shutil.rmtree(outdated)
+            _make("make transformer", folder=folder, name=name, autoencoder=autoencoder, form=form)
+        return folder
+
+    def denoiser_input(self, name: str, autoencoder: str) -> tuple[int, ...]:
+        """Channels, rows and columns of what a transformer takes."""
+        files = self.transformer(name, autoencoder, form="eager")
+        with WorkerProcess() as worker:
+            shape = worker.call("transformer input", folder=str(files))["shape"]
+        assert isinstance(shape, list)
+        return tuple(int(side) for side in shape)
+
     def latent(self, variant: str) -> Latent:
         """The latent's size."""
         return Bundle.open(self.bundle(variant)).manifest.latent

@@ -32,7 +32,15 @@ def tables(document: Mapping[str, object]) -> list[Table]:
     Raises:
         UsageError: It is no such file.
     """
-    makers = {"autoencoder": _autoencoder, "export": _export, "passes": _passes, "forms": _forms}
+    makers = {
+        "autoencoder": _autoencoder,
+        "export": _export,
+        "passes": _passes,
+        "forms": _forms,
+        "denoiser": _denoiser,
+        "headline": _headline,
+        "flow": _flow,
+    }
     benchmark = document.get("benchmark")
     if benchmark not in makers:
         raise UsageError("no results of a benchmark; name a JSON file that one of them wrote")
@@ -216,6 +224,68 @@ def _forms(document: Mapping[str, object]) -> Iterator[Table]:
                 f"{_number(cell['ratio']):.2f}",
             )
             for key, cell in _cells(document, "forms").items()
+        ],
+    )
+
+
+def _denoiser(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "step")
+    names = list(dict.fromkeys(name for cell in cells.values() for name in cell))
+    yield Table(
+        title="Median seconds of one step (times the bundle's)",
+        columns=("", *names),
+        rows=[
+            (key, *(_contested(_entry(cell[name]), "median", unit=1) for name in names))
+            for key, cell in cells.items()
+        ],
+    )
+
+
+def _flow(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "errors")
+    samplers = list(
+        dict.fromkeys(name for cell in cells.values() for name in _entry(cell["relative_l2"]))
+    )
+    yield Table(
+        title="Relative L2 to RK45 at a relative tolerance of 1e-6",
+        columns=("", *cells),
+        rows=[
+            (
+                sampler,
+                *(
+                    f"{_number(_entry(cell['relative_l2'])[sampler]):.1e}"
+                    for cell in cells.values()
+                ),
+            )
+            for sampler in samplers
+        ],
+        notes=[
+            f"{key}: RK45 took {cell['evaluations']} evaluations" for key, cell in cells.items()
+        ],
+    )
+
+
+def _headline(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "pairs")
+    yield Table(
+        title="Times the images a second, decoding left out",
+        columns=("", "this machine", "paper, H100"),
+        rows=[
+            (key, f"{_number(cell['speed_up']):.1f}", f"{_number(cell['published_on_h100']):.1f}")
+            for key, cell in cells.items()
+        ],
+    )
+    yield Table(
+        title="Seconds of one step, both guidance halves of one image",
+        columns=("", "seconds", "images a second"),
+        rows=[
+            (
+                name,
+                f"{_number(seconds):.3f}",
+                f"{_number(_entry(cell['images_per_second'])[name]):.5f}",
+            )
+            for cell in cells.values()
+            for name, seconds in _entry(cell["step_seconds"]).items()
         ],
     )
 

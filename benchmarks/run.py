@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks.run autoencoder | export | passes | forms``."""
+"""The command line: ``python -m benchmarks.run --help``."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +11,10 @@ from benchmarks.artifacts import Artifacts
 from benchmarks.autoencoder import measure_memory, measure_speed
 from benchmarks.case import Case, Direction
 from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
+from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair, measure_step
 from benchmarks.export_costs import measure_export
 from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
-from benchmarks.process import WorkerError
+from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
 from benchmarks.results import Results, read_document
 from dcae_export.errors import DcaeError
@@ -23,6 +24,13 @@ Function = TypeVar("Function", bound=Callable[..., None])
 VARIANTS = ("f32", "f64", "f128")
 SIZES = ("256", "512", "1024")
 LARGE = Case(variant="f64", direction=Direction.DECODE, size=2048)
+FLOW_NETWORK, FLOW_LATENTS = "usit-h", "f64"
+FLOW_SAMPLERS = [
+    *(f"euler:{n}" for n in (50, 250)),
+    *(f"heun:{n}" for n in (20, 50, 100)),
+    *(f"rk4:{n}" for n in (8, 16, 24, 32, 48)),
+    *(f"dopri5:{n}" for n in (6, 12, 18, 24, 30, 48, 60)),
+]
 RESULTS = Path("benchmarks/results")
 
 
@@ -212,6 +220,57 @@ def forms(*, rounds: int, work: Path, out: Path, again: bool) -> None:  # noqa: 
         key = f"{form.name} {form.in_channels} to {form.out_channels}, side {form.side}"
         if results.wants("forms", key):
             results.put("forms", key, measure_form(form, rounds=rounds))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@_common("denoiser")
+def denoiser(*, rounds: int, work: Path, out: Path, again: bool) -> None:
+    """One step of U-ViT-H at 64, 256 and 1024 tokens, batch 1 and 2: the bundle, a plain export, PyTorch."""
+    results = Results.open(out, "denoiser", again=again)
+    artifacts = Artifacts(work)
+    for case in (UVIT_F64, UVIT_F32, UVIT_F8):
+        for batch in (1, 2):
+            key = f"{case} batch {batch}"
+            if results.wants("step", key):
+                results.put("step", key, measure_step(case, artifacts, batch=batch, rounds=rounds))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--seeds", type=click.IntRange(min=1), default=2, show_default=True)
+@_common("flow")
+def flow(*, seeds: int, work: Path, out: Path, again: bool) -> None:  # noqa: ARG001
+    """Which fixed-step table of a flow ends where an adaptive solver does, on a random U-ViT."""
+    results = Results.open(out, "flow", again=again)
+    for seed in range(seeds):
+        key = f"{FLOW_NETWORK} on {FLOW_LATENTS}, seed {seed}"
+        if results.wants("errors", key):
+            with WorkerProcess() as worker:
+                cell = worker.call(
+                    "flow errors",
+                    name=FLOW_NETWORK,
+                    autoencoder=FLOW_LATENTS,
+                    samplers=FLOW_SAMPLERS,
+                    seed=seed,
+                )
+            results.put("errors", key, cell)
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@_common("headline")
+def headline(*, rounds: int, work: Path, out: Path, again: bool) -> None:
+    """The papers' headline: a compressed latent's transformer beside that of SD-VAE-f8, on this machine."""
+    results = Results.open(out, "headline", again=again)
+    artifacts = Artifacts(work)
+    for compressed, baseline, published in PAIRS:
+        key = f"{compressed} against {baseline}"
+        if results.wants("pairs", key):
+            cell = measure_pair(compressed, baseline, artifacts, rounds=rounds)
+            results.put("pairs", key, {**cell, "published_on_h100": published})
     print_tables(results.document, Console())
 
 

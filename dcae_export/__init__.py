@@ -1,11 +1,12 @@
-"""Take DC-AE, the deep-compression autoencoder, from PyTorch to any machine."""
+"""Take DC-AE, the deep-compression autoencoder, and its diffusion transformers from PyTorch to any machine."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dcae_export.runtime.autoencoder import Autoencoder
+    from dcae_export.runtime.pipeline import Pipeline
 
-__all__ = ["Autoencoder", "__version__"]
+__all__ = ["Autoencoder", "Pipeline", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> object:
         from dcae_export.runtime.autoencoder import Autoencoder  # noqa: PLC0415
 
         return Autoencoder
+    if name == "Pipeline":
+        from dcae_export.runtime.pipeline import Pipeline  # noqa: PLC0415
+
+        return Pipeline
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

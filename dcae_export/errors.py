@@ -76,3 +76,9 @@ class BusyError(DcaeError):
     """Another process is writing the same target."""
 
     exit_status = 8
+
+
+class CancelledError(DcaeError):
+    """The caller asked for the work to stop before it was done."""
+
+    exit_status = 130

@@ -12,7 +12,8 @@ from torch import Tensor
 from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig, Stage
 from dcae_export.models.diffusers_config import to_diffusers as diffusers_fields
 from dcae_export.models.initialization import random_state
-from dcae_export.models.weights import Checkpoint, state_digest
+from dcae_export.models.state import state_digest
+from dcae_export.models.weights import Checkpoint
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderDC

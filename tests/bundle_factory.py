@@ -82,10 +82,17 @@ def tiny_manifest(files: dict[str, File]) -> Manifest:
         format_version=1,
         producer=Producer(package="0", torch="0", onnx="0", time="2026-01-31T12:00:00Z"),
         model=Model(
-            preset="tiny", id=MODEL_ID, weights="none", weights_sha256="0" * 64, licence=None
+            preset="tiny",
+            id=MODEL_ID,
+            weights="none",
+            weights_sha256="0" * 64,
+            licence=None,
+            transformer=None,
         ),
         image=ImageFormat(channels=3, dtype="float32", layout="NCHW", range=(-1.0, 1.0)),
         latent=Latent(channels=CHANNELS, downsample=FACTOR, scaling_factor=0.5, shift=0.0),
+        diffusion=None,
+        conditioning=None,
         graphs={
             "decoder": Graph(
                 path="decoder.onnx",
@@ -99,6 +106,8 @@ def tiny_manifest(files: dict[str, File]) -> Manifest:
                 ranges={name: AxisRange(min=1, max=8) for name in ("batch", "height", "width")},
             )
         },
+        samplers=None,
+        noise=None,
         golden=(
             Golden(
                 graph="decoder",

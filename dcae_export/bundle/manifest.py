@@ -1,8 +1,12 @@
 """The manifest of a bundle: the only place that knows its JSON's shape."""
 
+import dataclasses
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from dcae_export.sampling import schedule as noise_schedule
+from dcae_export.sampling.table import Row, Table
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -10,7 +14,7 @@ MANIFEST_NAME = "manifest.json"
 MODEL_ID_KEY = "dcae.model_id"
 FORMAT_VERSION_KEY = "dcae.format_version"
 
-GraphName = Literal["encoder", "decoder"]
+GraphName = Literal["encoder", "decoder", "transformer"]
 AxisName = Literal["batch", "height", "width"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # No component is empty, "." or "..", and none begins with a dot: hidden names are the writer's own.
@@ -35,8 +39,17 @@ class Producer(Record):
     time: str
 
 
+class TransformerModel(Record):
+    """Which transformer this is and where its weights came from."""
+
+    preset: str
+    weights: str
+    weights_sha256: Sha256
+    licence: str | None
+
+
 class Model(Record):
-    """Which network this is and where its weights came from.
+    """Which networks these are and where their weights came from: the autoencoder's, then the transformer's.
 
     ``id`` identifies the graphs: weights, configuration, exporter options and package version.
     """
@@ -46,6 +59,7 @@ class Model(Record):
     weights: str
     weights_sha256: Sha256
     licence: str | None
+    transformer: TransformerModel | None
 
 
 class ImageFormat(Record):
@@ -70,7 +84,7 @@ class Port(Record):
     """An input or output of a graph. A dimension is INT, NAME or "INT*NAME"; height and width are the latent grid's."""
 
     name: str
-    dtype: Literal["float32", "uint8"]
+    dtype: Literal["float32", "uint8", "int64"]
     shape: tuple[Dim, ...]
 
     def resolve(self, axes: dict[str, int]) -> tuple[int, ...]:
@@ -149,6 +163,132 @@ class Graph(Record):
         return self
 
 
+class Schedule(Record):
+    """How noise was added in training, see ``dcae_export.sampling.schedule``."""
+
+    kind: Literal["linear", "scaled_linear", "flow"]
+    beta_start: float | None
+    beta_end: float | None
+    train_steps: Annotated[int, Field(ge=1)]
+    shift: float
+
+
+class Diffusion(Record):
+    """What the transformer predicts, of what, at which times; ``grid`` is its latent's rows and columns in training."""
+
+    prediction: Literal["epsilon", "velocity", "x0"]
+    learned_variance: bool
+    schedule: Schedule
+    timesteps: tuple[float, float]
+    grid: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+    @classmethod
+    def of(cls, diffusion: noise_schedule.Diffusion, *, grid: tuple[int, int]) -> "Diffusion":
+        """The record of ``diffusion``."""
+        parts = diffusion.schedule
+        return cls(
+            prediction=diffusion.prediction,
+            learned_variance=diffusion.learned_variance,
+            schedule=Schedule(
+                kind=parts.kind,
+                beta_start=parts.beta_start,
+                beta_end=parts.beta_end,
+                train_steps=parts.train_steps,
+                shift=parts.shift,
+            ),
+            timesteps=diffusion.timesteps,
+            grid=grid,
+        )
+
+    def to_diffusion(self) -> noise_schedule.Diffusion:
+        """What the record says, as samplers are made of it."""
+        return noise_schedule.Diffusion(
+            prediction=self.prediction,
+            learned_variance=self.learned_variance,
+            schedule=noise_schedule.Schedule(**self.schedule.model_dump()),
+        )
+
+
+class Conditioning(Record):
+    """What the transformer is conditioned on. A class model has ``num_classes`` labels and the null label."""
+
+    kind: Literal["none", "class"]
+    num_classes: Annotated[int, Field(ge=1)] | None
+    null_label: Annotated[int, Field(ge=0)] | None
+    class_names: tuple[str, ...] | None
+
+    @model_validator(mode="after")
+    def _classes_are_complete(self) -> "Conditioning":
+        if (self.kind == "class") != (self.num_classes is not None and self.null_label is not None):
+            raise ValueError("num_classes and null_label go with the kind class")
+        if self.class_names is not None and len(self.class_names) != self.num_classes:
+            raise ValueError(f"{len(self.class_names)} class names for {self.num_classes} classes")
+        return self
+
+
+Coefficients = Annotated[tuple[float, ...], Field(min_length=1, max_length=17)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class SamplerRow(Record):
+    """One evaluation of the network: see docs/bundle-format.md. Keys that a row does not need are left out."""
+
+    t: float
+    m: tuple[float, float]
+    x: Coefficients
+    base: Literal["x"] | Coefficients | None = Field(default=None, exclude_if=_is_none)
+    s: float | None = Field(default=None, exclude_if=_is_none)
+    v: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
+    start: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
+
+    @model_validator(mode="after")
+    def _one_noise(self) -> "SamplerRow":
+        if self.s is not None and self.v is not None:
+            raise ValueError("a row has s or v, not both")
+        return self
+
+
+class SamplerTable(Record):
+    """A sampler as the rows that it evaluates.
+
+    ``time_features`` is a file with a row of features for each of them, where the transformer takes those.
+    """
+
+    init: float
+    rows: Annotated[tuple[SamplerRow, ...], Field(min_length=1, max_length=1000)]
+    time_features: RelativePath | None
+
+    @classmethod
+    def of(cls, made: Table, *, time_features: str | None = None) -> "SamplerTable":
+        """The record of a table."""
+        rows = tuple(SamplerRow(**dataclasses.asdict(row)) for row in made.rows)
+        return cls(init=made.init, rows=rows, time_features=time_features)
+
+    def to_table(self) -> Table:
+        """The table, to be run."""
+        return Table(init=self.init, rows=tuple(Row(**dict(row)) for row in self.rows))
+
+
+SamplerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}:[1-9][0-9]{0,3}$")]
+
+
+class Samplers(Record):
+    """The tables by name, and what is used where nothing is said."""
+
+    tables: Annotated[dict[SamplerName, SamplerTable], Field(min_length=1)]
+    default: SamplerName
+    default_guidance: Annotated[float, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _default_is_there(self) -> "Samplers":
+        if self.default not in self.tables:
+            raise ValueError(f"the default {self.default} is none of {sorted(self.tables)}")
+        return self
+
+
 class Golden(Record):
     """Small arrays that every runtime must reproduce: files by the names of the graph's inputs and outputs."""
 
@@ -197,18 +337,32 @@ class Simplification(Record):
 
 
 class Manifest(Record):
-    """A whole manifest. Every file of the bundle but the manifest itself is in ``files``."""
+    """A whole manifest. Every file of the bundle but the manifest itself is in ``files``.
+
+    ``diffusion``, ``conditioning``, ``samplers`` and ``noise`` stand beside a transformer, and are null without.
+    """
 
     format_version: Literal[1]
     producer: Producer
     model: Model
     image: ImageFormat
     latent: Latent
+    diffusion: Diffusion | None
+    conditioning: Conditioning | None
     graphs: dict[GraphName, Graph]
+    samplers: Samplers | None
+    noise: Literal["philox4x32-10-v1"] | None
     golden: tuple[Golden, ...]
     simplification: tuple[Simplification, ...]
     parity: tuple[ParityRecord, ...]
     files: dict[RelativePath, File]
+
+    @model_validator(mode="after")
+    def _a_transformer_says_how_it_is_sampled(self) -> "Manifest":
+        parts = (self.diffusion, self.conditioning, self.samplers, self.noise)
+        if [part is not None for part in parts] != 4 * ["transformer" in self.graphs]:
+            raise ValueError("diffusion, conditioning, samplers and noise go with a transformer")
+        return self
 
     @model_validator(mode="after")
     def _every_named_file_is_listed(self) -> "Manifest":
@@ -216,6 +370,9 @@ class Manifest(Record):
         named += [
             name for case in self.golden for name in (*case.inputs.values(), *case.outputs.values())
         ]
+        if self.samplers is not None:
+            features = (entry.time_features for entry in self.samplers.tables.values())
+            named += [name for name in features if name is not None]
         missing = sorted(set(named) - set(self.files))
         if missing:
             raise ValueError(f"not listed in files: {', '.join(missing)}")

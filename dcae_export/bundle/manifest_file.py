@@ -36,6 +36,12 @@ def read_manifest(root: Path) -> Manifest:
         _raise_in_one_line(error)
 
 
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as its file holds it."""
+    content = manifest.model_dump(mode="json")
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def is_bundle(root: Path) -> bool:
     """Whether ``root`` holds a manifest of any format version, newer ones included."""
     try:

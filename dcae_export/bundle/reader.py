@@ -93,6 +93,19 @@ class Bundle:
             graph=graph,
         )
 
+    def array(self, name: str, port: Port) -> NDArray[np.generic]:
+        """An array of the bundle, of the type and shape that ``port`` has.
+
+        Raises:
+            BundleError: The file is no such array.
+            RefusedError: Its hash differs.
+        """
+        data = self._read(name, _MAX_GOLDEN_BYTES)
+        try:
+            return _decode_array(data, port)
+        except ValueError as error:
+            raise BundleError(f"{name}: {error}; export the bundle again") from error
+
     def golden(
         self, case: Golden
     ) -> tuple[dict[str, NDArray[np.generic]], dict[str, NDArray[np.generic]]]:
@@ -104,8 +117,8 @@ class Bundle:
         """
         graph = self.manifest.graphs[case.graph]
         return (
-            {port.name: self._array(case.inputs[port.name], port) for port in graph.inputs},
-            {port.name: self._array(case.outputs[port.name], port) for port in graph.outputs},
+            {port.name: self.array(case.inputs[port.name], port) for port in graph.inputs},
+            {port.name: self.array(case.outputs[port.name], port) for port in graph.outputs},
         )
 
     def verify(self) -> None:
@@ -202,13 +215,6 @@ class Bundle:
             raise BundleError(
                 f"{graph.path}: opset {scan.opsets.get('')}, {MANIFEST_NAME} says {graph.opset}"
             )
-
-    def _array(self, name: str, port: Port) -> NDArray[np.generic]:
-        data = self._read(name, _MAX_GOLDEN_BYTES)
-        try:
-            return _decode_array(data, port)
-        except ValueError as error:
-            raise BundleError(f"{name}: {error}; export the bundle again") from error
 
 
 def _decode_array(data: bytes, port: Port) -> NDArray[np.generic]:

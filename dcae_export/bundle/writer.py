@@ -1,7 +1,6 @@
 """Write a bundle beside its target, then put it in place in one step."""
 
 import errno
-import json
 import os
 import re
 import secrets
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from dcae_export.bundle.files import is_link, open_inside, regular_file_status, sha256
 from dcae_export.bundle.manifest import MANIFEST_NAME, RELATIVE_PATH_PATTERN, File, Manifest
-from dcae_export.bundle.manifest_file import is_bundle
+from dcae_export.bundle.manifest_file import is_bundle, manifest_text
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import BundleError, BusyError, RefusedError, ResourceError
 from dcae_export.folder_swap import put_in_place, recover, sync_folder
@@ -64,7 +63,7 @@ class BundleWriter:
         """
         with ExitStack() as stack, self._errors_named():
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(self._lock())
+            stack.enter_context(writer_lock(self.target, wait=self._wait))
             recover(self.target, _staging_path(self.target))
             self._remove_stale()
             self._check_target()
@@ -132,10 +131,8 @@ class BundleWriter:
         return self.target
 
     def _write_manifest(self, manifest: Manifest) -> None:
-        content = manifest.model_dump(mode="json")
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         with (self.staging / MANIFEST_NAME).open("xb") as file:
-            file.write(text.encode())
+            file.write(manifest_text(manifest).encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -180,20 +177,6 @@ class BundleWriter:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
-    def _lock(self) -> Generator[None]:
-        lock = FileLock(self.target.with_name(f".{self.target.name}.lock"), thread_local=False)
-        try:
-            lock.acquire(timeout=-1 if self._wait else 0)
-        except Timeout as error:
-            raise BusyError(
-                f"{self.target}: another process is writing it; try later, or --wait for it"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
     def _errors_named(self) -> Generator[None]:
         try:
             yield
@@ -201,6 +184,26 @@ class BundleWriter:
             if error.errno in _DISK_FULL:
                 raise ResourceError(f"{self.target}: the disk is full; make room") from error
             raise BundleError(f"{self.target}: cannot be written ({error})") from error
+
+
+@contextmanager
+def writer_lock(target: Path, *, wait: bool = False) -> Generator[None]:
+    """Be the one process that writes ``target``.
+
+    Raises:
+        BusyError: Another one is, and ``wait`` is off.
+    """
+    lock = FileLock(target.with_name(f".{target.name}.lock"), thread_local=False)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        raise BusyError(
+            f"{target}: another process is writing it; try later, or --wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _staging_path(target: Path) -> Path:

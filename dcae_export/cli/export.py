@@ -7,28 +7,16 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_note, size_text
+from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
-from dcae_export.errors import BundleError, UsageError
+from dcae_export.errors import BundleError, InputError, UsageError
 from dcae_export.export.options import SimplifierName
 from dcae_export.export.target import TargetName
 
 if TYPE_CHECKING:
+    from dcae_export.export.exporter import TransformerExport
     from dcae_export.export.recipe import ExportRecipe
     from dcae_export.models.weights import Checkpoint
-
-
-class _Size(click.ParamType[tuple[int, int]]):
-    name = "size"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        from dcae_export.export.recipe import parse_size
-
-        try:
-            return parse_size(str(value))
-        except ValueError as error:
-            self.fail(f"{value}: {error}", param, ctx)
 
 
 @command_with(
@@ -38,6 +26,7 @@ class _Size(click.ParamType[tuple[int, int]]):
         "dcae export --weights dc-ae-f32c32-sana-1.1/ --target cuda --size 1024",
         "dcae export --variant f32 --weights random:0 --out try-it",
         "dcae export --recipe f64-2048 --size 2048x1024",
+        "dcae export --variant f64 --transformer uvit-h --sampler dpmpp-2m:20",
     ),
 )
 @click.option("--variant", help="A name of `dcae list`. May be left out where the weights tell it.")
@@ -54,7 +43,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--size",
-    type=_Size(),
+    type=Size(),
     metavar="512|WIDTHxHEIGHT",
     help="Fix the size of pictures.  [default: any size]",
 )
@@ -69,6 +58,32 @@ class _Size(click.ParamType[tuple[int, int]]):
 )
 @click.option("--single-file/--no-single-file", default=None, help="Keep weights inside the .onnx.")
 @click.option(
+    "--transformer",
+    help="Also a diffusion transformer: uvit-h, dit-xl, ..., or a full name of `dcae list`.",
+)
+@click.option(
+    "--transformer-weights",
+    metavar="PATH|ORG/NAME|random:SEED",
+    help="Its weights.  [default: --weights where that holds both networks, else the official ones]",
+)
+@click.option(
+    "--sampler",
+    "samplers",
+    multiple=True,
+    metavar="NAME:N",
+    help="A solver and its number of evaluations, the default first.  [default: the transformer's]",
+)
+@click.option(
+    "--interpolate-positions/--no-interpolate-positions",
+    default=None,
+    help="Let --size be another than that on which a U-ViT learned its positions.",
+)
+@click.option(
+    "--class-names",
+    type=click.Path(path_type=Path),
+    help="A text file with the name of one class a line.",
+)
+@click.option(
     "--recipe",
     "recipe_name",
     metavar="FILE|NAME",
@@ -81,7 +96,7 @@ def command(
     recipe_name: str | None,
     force: bool,
     wait: bool,
-    **given: str | int | tuple[int, int] | None,
+    **given: str | int | Path | tuple[int, int] | tuple[str, ...] | None,
 ) -> None:
     """Turn a checkpoint into a verified ONNX bundle.
 
@@ -92,7 +107,7 @@ def command(
 
     recipe = ExportRecipe() if recipe_name is None else load(find_recipe(recipe_name), ExportRecipe)
     recipe = recipe.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
+        update={name: value for name, value in given.items() if value not in (None, ())}
     )
     _check_before_weights(recipe, force=force)
     _print_result(_export(recipe, force=force, wait=wait))
@@ -103,48 +118,107 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
     from dcae_export.models.presets import PRESETS, preset_name
 
     options = recipe.options()
-    if recipe.variant is not None:
-        options.grid(PRESETS[preset_name(recipe.variant)].config.downsample)
     target = recipe.out
-    if target is None and recipe.variant is not None:
-        target = preset_name(recipe.variant)
+    variant = recipe.variant
+    if recipe.transformer is not None:
+        name, variant = _transformer(recipe)
+        target = target or name
+    elif recipe.transformer_weights or recipe.samplers or recipe.class_names:
+        raise UsageError("--transformer-weights, --sampler and --class-names go with --transformer")
+    if variant is not None:
+        options.grid(PRESETS[preset_name(variant)].config.downsample)
+        target = target or preset_name(variant)
     if target is not None and not force and Path(target).exists():
         raise BundleError(f"{target}: exists; --force replaces it, --out names another")
+
+
+def _transformer(recipe: "ExportRecipe") -> tuple[str, str]:
+    """The full names of the transformer that was asked for and of its autoencoder."""
+    from dcae_export.models.presets import preset_name
+    from dcae_export.models.transformer_presets import TRANSFORMERS, transformer_name
+
+    name = recipe.transformer
+    assert name is not None
+    variant = recipe.variant
+    if variant is None and name in TRANSFORMERS:
+        variant = TRANSFORMERS[name].autoencoder
+    if variant is None:
+        raise UsageError(f"--transformer {name}: say on which autoencoder's latents with --variant")
+    return transformer_name(name, autoencoder=variant), preset_name(variant)
 
 
 def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
     with Progress("importing PyTorch"):
         from dcae_export.export.exporter import export
-        from dcae_export.models.source import resolve
 
     # The hub's client draws its own bars.
-    checkpoint = resolve(recipe.weights, variant=recipe.variant)
-    if checkpoint.source.startswith("random:"):
-        print_note(f"{checkpoint.source}: pictures will be noise; this is a dry run")
+    checkpoint, transformer = _resolve(recipe)
+    random = {
+        part.source
+        for part in (checkpoint, *([] if transformer is None else [transformer.checkpoint]))
+        if part.source.startswith("random:")
+    }
+    if random:
+        print_note(f"{' and '.join(sorted(random))}: pictures will be noise; this is a dry run")
     with Progress("preparing") as progress:
         return export(
             checkpoint,
-            _target(recipe, checkpoint),
+            _target(recipe, checkpoint, transformer),
             recipe.options(),
+            transformer=transformer,
             force=force,
             wait=wait,
             progress=progress.stage,
         )
 
 
-def _target(recipe: "ExportRecipe", checkpoint: "Checkpoint") -> Path:
+def _resolve(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerExport | None]":
+    from dcae_export.export.exporter import TransformerExport
+    from dcae_export.models.source import resolve, resolve_transformer
+    from dcae_export.models.transformer_presets import TRANSFORMERS
+
+    if recipe.transformer is None:
+        return resolve(recipe.weights, variant=recipe.variant), None
+    name, variant = _transformer(recipe)
+    # The official repository of a transformer holds its autoencoder as well.
+    both = TRANSFORMERS[name].repository if name in TRANSFORMERS else None
+    weights = recipe.weights or (None if recipe.transformer_weights else both)
+    network = resolve_transformer(
+        recipe.transformer_weights or weights, name=recipe.transformer, autoencoder=variant
+    )
+    names = None if recipe.class_names is None else _class_names(recipe.class_names)
+    transformer = TransformerExport(checkpoint=network, samplers=recipe.samplers, class_names=names)
+    return resolve(weights, variant=variant), transformer
+
+
+def _class_names(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _target(
+    recipe: "ExportRecipe", checkpoint: "Checkpoint", transformer: "TransformerExport | None"
+) -> Path:
     from dcae_export.models.presets import PRESETS
 
     if recipe.out is not None:
         return Path(recipe.out)
     if checkpoint.preset not in PRESETS:
         raise UsageError("these weights are of no published variant; name the bundle with --out")
-    return Path(checkpoint.preset)
+    return Path(checkpoint.preset if transformer is None else transformer.checkpoint.preset)
 
 
 def _print_result(target: Path) -> None:
     from dcae_export.bundle.reader import Bundle
 
-    files = Bundle.open(target, verify_hashes=False).manifest.files.values()
-    size = size_text(sum(file.bytes for file in files))
-    click.echo(f"{target}: {size}; next: dcae reconstruct {target} photo.jpg --out back.png")
+    manifest = Bundle.open(target, verify_hashes=False).manifest
+    size = size_text(sum(file.bytes for file in manifest.files.values()))
+    following = (
+        f"dcae reconstruct {target} photo.jpg --out back.png"
+        if manifest.diffusion is None
+        else f"dcae generate {target} --label 88 --out picture.png"
+    )
+    click.echo(f"{target}: {size}; next: {following}")

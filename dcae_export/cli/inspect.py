@@ -46,6 +46,7 @@ def command(*, bundle: str, as_json: bool) -> None:
         )
         return
     _print_model(bundle, manifest)
+    _print_generation(manifest)
     _print_graphs(manifest)
     _print_parity(manifest)
     click.echo("installed: " + ", ".join(f"{name} {version}" for name, version in packages.items()))
@@ -67,13 +68,15 @@ def _providers() -> list[str]:
 
 
 def _is_random(manifest: "Manifest") -> bool:
-    return manifest.model.weights.startswith("random:")
+    model = manifest.model
+    sources = [model.weights, *([] if model.transformer is None else [model.transformer.weights])]
+    return any(source.startswith("random:") for source in sources)
 
 
 def _print_model(bundle: str, manifest: "Manifest") -> None:
     model, latent, image = manifest.model, manifest.latent, manifest.image
     weights = f"{model.weights}, sha256 {model.weights_sha256[:16]}"
-    if _is_random(manifest):
+    if model.weights.startswith("random:"):
         weights = f"RANDOM WEIGHTS ({model.weights}): its pictures are noise"
     total = sum(file.bytes for file in manifest.files.values())
     made = manifest.producer
@@ -96,6 +99,32 @@ def _print_model(bundle: str, manifest: "Manifest") -> None:
                 "files",
                 f"{len(manifest.files)}, {size_text(total)}; format {manifest.format_version}",
             ),
+        ],
+    )
+    click.echo()
+
+
+def _print_generation(manifest: "Manifest") -> None:
+    transformer, diffusion = manifest.model.transformer, manifest.diffusion
+    conditioning, samplers = manifest.conditioning, manifest.samplers
+    if transformer is None or diffusion is None or conditioning is None or samplers is None:
+        return
+    rows, columns = diffusion.grid
+    factor = manifest.latent.downsample
+    labels = "none"
+    if conditioning.num_classes is not None:
+        named = "" if conditioning.class_names is None else ", named"
+        labels = f"{conditioning.num_classes} classes{named}"
+    print_table(
+        ("transformer", transformer.preset),
+        [
+            ("weights", f"{transformer.weights}, sha256 {transformer.weights_sha256[:16]}"),
+            ("licence", transformer.licence or "not stated by the weights' source"),
+            ("predicts", f"{diffusion.prediction}, {diffusion.schedule.kind} schedule"),
+            ("trained at", f"{factor * columns}x{factor * rows}"),
+            ("labels", labels),
+            ("samplers", ", ".join(samplers.tables)),
+            ("default", f"{samplers.default}, guidance {samplers.default_guidance:g}"),
         ],
     )
     click.echo()

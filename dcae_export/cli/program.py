@@ -13,6 +13,8 @@ _COMMANDS = {
     "reconstruct": "Encode and decode a picture, or a folder of them, and measure the loss.",
     "encode": "Write the latent of a picture.",
     "decode": "Write the picture of a latent.",
+    "generate": "Generate pictures.",
+    "samplers": "List a bundle's samplers, or add some.",
     "parity": "Run a bundle's golden arrays on this machine.",
     "verify": "Check a bundle's structure and hashes.",
     "inspect": "Say what a bundle is.",

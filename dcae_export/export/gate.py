@@ -1,6 +1,6 @@
 """The parity gate: a graph is published only if its saved file computes what PyTorch computes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,26 +18,27 @@ from dcae_export.runtime.session import Session
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One input of the gate and what PyTorch in float32 makes of it."""
+    """Inputs of the gate, by the names of the graph's ports, and what PyTorch in float32 makes of them."""
 
     name: str
-    input: NDArray[np.generic]
+    inputs: dict[str, NDArray[np.generic]]
     expected: NDArray[np.generic]
 
 
 @torch.no_grad()
-def reference_case(module: nn.Module, name: str, value: Tensor) -> Case:
-    """Run the unchanged module.
+def reference_case(module: nn.Module, name: str, inputs: Mapping[str, Tensor]) -> Case:
+    """Run the unchanged module on ``inputs``, which stand in the order of its arguments.
 
     Raises:
         ExportError: Its output is not finite, so no graph of it can be right.
     """
-    expected = module(value)
+    expected = module(*inputs.values())
     if not torch.isfinite(expected).all():
         raise ExportError(
             f"PyTorch's own output for {name} is not finite; the weights are unusable"
         )
-    return Case(name=name, input=value.numpy(), expected=expected.numpy())
+    arrays = {port: value.numpy() for port, value in inputs.items()}
+    return Case(name=name, inputs=arrays, expected=expected.numpy())
 
 
 def judge(
@@ -52,19 +53,21 @@ def judge(
         ParityError: A case differs by more than ``tolerance``; the message says where it is worst.
     """
     session = Session(files)
-    source, result = files.graph.inputs[0].name, files.graph.outputs[0].name
+    (output,) = files.graph.outputs
+    first = files.graph.inputs[0].name
     records: list[ParityRecord] = []
     for case in cases:
-        found = difference(session.run({source: case.input})[result], case.expected)
+        found = difference(session.run(case.inputs)[output.name], case.expected)
+        label = f"{case.name} {list(case.inputs[first].shape)}"
         if not found.within(tolerance):
             raise ParityError(
-                f"{files.path.name}: {case.name} {list(case.input.shape)}: {found}; allowed are relative "
+                f"{files.path.name}: {label}: {found}; allowed are relative "
                 f"L2 {tolerance.relative_l2:.0e} and max abs {tolerance.max_abs:.0e} of the range"
             )
         records.append(
             ParityRecord(
                 graph=graph,
-                input=f"{case.name} {list(case.input.shape)}",
+                input=label,
                 reference=f"PyTorch {torch.__version__} float32",
                 runtime=f"ONNX Runtime {installed_version()} cpu",
                 max_abs=found.max_abs,

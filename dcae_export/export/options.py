@@ -1,12 +1,28 @@
 """What a user can choose about an export."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from dcae_export.errors import UsageError
 from dcae_export.export.target import TargetName
 
+_SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,5})(x(?P<height>[1-9][0-9]{0,5}))?")
+
 SimplifierName = Literal["onnxsim", "onnxslim", "none"]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) from ``512``, which is square, or ``WIDTHxHEIGHT``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("a size is 512 for a square, or WIDTHxHEIGHT as in 2048x1024")
+    width = int(match["width"])
+    return int(match["height"] or width), width
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +31,8 @@ class ExportOptions:
 
     ``size`` is (height, width) in pixels, None for graphs that take any size. ``batch`` goes with a size.
     ``image_io`` puts uint8 NHWC pictures in and out of the graphs. ``single_file`` keeps weights inside the
-    .onnx files.
+    .onnx files. ``interpolate_positions`` lets a transformer with learned positions have another size than that
+    of its training.
     """
 
     target: TargetName = "generic"
@@ -24,6 +41,7 @@ class ExportOptions:
     image_io: bool = False
     simplifier: SimplifierName = "onnxsim"
     single_file: bool = False
+    interpolate_positions: bool = False
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.size is None:

@@ -1,16 +1,13 @@
 """What a recipe of an export says: the options of ``dcae export``, as YAML."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 import dcae_export
-from dcae_export.export.options import ExportOptions, SimplifierName
+from dcae_export.export.options import ExportOptions, SimplifierName, parse_size
 from dcae_export.export.target import TargetName
-
-_SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,5})(x(?P<height>[1-9][0-9]{0,5}))?")
 
 
 def find_recipe(name: str) -> Path:
@@ -25,19 +22,6 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) from ``512``, which is square, or ``WIDTHxHEIGHT``.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError("a size is 512 for a square, or WIDTHxHEIGHT as in 2048x1024")
-    width = int(match["width"])
-    return int(match["height"] or width), width
-
-
 def _size(value: object) -> object:
     return parse_size(str(value)) if type(value) in (int, str) else value
 
@@ -47,6 +31,8 @@ class ExportRecipe(BaseModel):
 
     ``variant`` may be left out where ``weights`` tells it; ``out`` is a folder named after the variant then.
     ``size`` is (height, width), written as 512 or WIDTHxHEIGHT; without it the graphs take any size.
+    ``transformer`` adds a diffusion transformer; its weights are in ``weights`` where those hold both networks.
+    ``class_names`` is a text file with one name a line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +46,11 @@ class ExportRecipe(BaseModel):
     image_io: bool = False
     simplifier: SimplifierName = "onnxsim"
     single_file: bool = False
+    interpolate_positions: bool = False
+    transformer: str | None = None
+    transformer_weights: str | None = None
+    samplers: tuple[str, ...] = ()
+    class_names: Path | None = None
 
     def options(self) -> ExportOptions:
         """The options of the graphs themselves.
@@ -74,4 +65,5 @@ class ExportRecipe(BaseModel):
             image_io=self.image_io,
             simplifier=self.simplifier,
             single_file=self.single_file,
+            interpolate_positions=self.interpolate_positions,
         )

@@ -18,33 +18,38 @@ from dcae_export.export.target import Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """A graph's one input and one output."""
+    """A graph's inputs, in the order of the module's arguments, and its one output."""
 
-    input: Port
+    inputs: tuple[Port, ...]
     output: Port
 
 
-def trace(module: nn.Module, example: Tensor, signature: Signature, *, target: Target) -> ir.Model:
+def trace(
+    module: nn.Module, example: tuple[Tensor, ...], signature: Signature, *, target: Target
+) -> ir.Model:
     """Trace ``module`` on ``example``; every named axis of the signature stays open.
 
     Raises:
         ExportError: torch could not trace it, or wrote another opset than the target's.
     """
     axes = {name: torch.export.Dim(name) for name in ("batch", "height", "width")}
-    dynamic = {
-        place: _dimension(dim, axes)
-        for place, dim in enumerate(signature.input.shape)
-        if isinstance(dim, str)
-    }
+    dynamic = tuple(
+        {
+            place: _dimension(dim, axes)
+            for place, dim in enumerate(port.shape)
+            if isinstance(dim, str)
+        }
+        for port in signature.inputs
+    )
     with _quiet():
         try:
             program = torch.onnx.export(  # pyright: ignore[reportUnknownMemberType]
                 module,
-                (example,),
+                example,
                 dynamo=True,
                 opset_version=target.opset,
-                dynamic_shapes=(dynamic,) if dynamic else None,
-                input_names=[signature.input.name],
+                dynamic_shapes=dynamic if any(dynamic) else None,
+                input_names=[port.name for port in signature.inputs],
                 output_names=[signature.output.name],
                 verbose=False,
             )
@@ -68,10 +73,8 @@ def _dimension(dim: str, axes: dict[str, torch.export.Dim]) -> object:
 
 def _name(model: ir.Model, signature: Signature) -> None:
     """Write the signature's shapes on the graph, and nothing that depends on this machine."""
-    for value, port in (
-        (model.graph.inputs[0], signature.input),
-        (model.graph.outputs[0], signature.output),
-    ):
+    values = (*model.graph.inputs, *model.graph.outputs)
+    for value, port in zip(values, (*signature.inputs, signature.output), strict=True):
         value.shape = ir.Shape(list(port.shape))
     model.graph.name = "dcae"
     model.producer_name, model.producer_version = "dcae-export", None

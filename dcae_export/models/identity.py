@@ -7,6 +7,7 @@ from dcae_export.models.autoencoder import AutoencoderConfig, ResStage, Stage
 from dcae_export.models.diffusers_config import from_diffusers
 from dcae_export.models.key_map import COUNTER, Layout, key_map
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.transformer_presets import TRANSFORMERS
 
 CUSTOM = "custom"
 
@@ -58,8 +59,10 @@ def _of_preset(name: str) -> Identity:
 def _by_model_name(model_name: object, wanted: str | None) -> Identity:
     if not isinstance(model_name, str):
         raise WeightsError("config.json has neither model_name nor _class_name")
-    # Repositories name what they hold; for DC-AE Lite it is not the preset's name.
+    # Repositories name what they hold; for DC-AE Lite it is not the preset's name. A diffusion transformer's
+    # repository also holds its autoencoder.
     repositories = {preset.repository.rpartition("/")[2]: name for name, preset in PRESETS.items()}
+    repositories |= {name: preset.autoencoder for name, preset in TRANSFORMERS.items()}
     declared = model_name if model_name in PRESETS else repositories.get(model_name)
     if declared is None and wanted is None:
         raise WeightsError(

@@ -1,6 +1,7 @@
 """Find the weights that a user means: random ones, a local copy, or a repository of the hub."""
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcae_export import hub
@@ -8,6 +9,12 @@ from dcae_export.errors import HubError, UsageError, WeightsError
 from dcae_export.models.checkpoint_folder import STEMS
 from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.tensor_files import INDEX_SUFFIX, SUFFIXES
+from dcae_export.models.transformer_presets import transformer_preset
+from dcae_export.models.transformer_weights import (
+    TransformerCheckpoint,
+    load_transformer_checkpoint,
+    random_transformer_checkpoint,
+)
 from dcae_export.models.weights import Checkpoint, load_checkpoint, random_checkpoint
 
 _RANDOM = "random:"
@@ -28,6 +35,14 @@ _WAYS_ON = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """Weights on this machine, and how a bundle names where they came from."""
+
+    path: Path
+    source: str
+
+
 def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
     """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official one.
 
@@ -40,28 +55,60 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
     if weights is None:
         if variant is None:
             raise UsageError("say which weights: a variant, or --weights")
-        return _from_hub(PRESETS[preset_name(variant)].repository, variant=variant)
-    if weights.startswith(_RANDOM):
-        return _random(weights.removeprefix(_RANDOM), variant=variant)
+        found = _on_hub(PRESETS[preset_name(variant)].repository)
+    elif weights.startswith(_RANDOM):
+        seed = _seed(weights)
+        if variant is None:
+            raise UsageError(f"{weights}: say of which variant")
+        return random_checkpoint(variant, seed=seed)
+    else:
+        found = _find(weights)
+    return dataclasses.replace(load_checkpoint(found.path, variant=variant), source=found.source)
+
+
+def resolve_transformer(
+    weights: str | None, *, name: str, autoencoder: str
+) -> TransformerCheckpoint:
+    """The same for a diffusion transformer; None is the published one of that name.
+
+    Raises:
+        UsageError: No such transformer or autoencoder, a malformed seed, or no weights are published.
+        HubError, WeightsError, RefusedError: As ``resolve``.
+    """
+    preset = transformer_preset(name, autoencoder=autoencoder)
+    if weights is None:
+        if preset.repository is None:
+            raise UsageError(
+                f"no weights are published for {name} on {preset.autoencoder}. Two ways on: "
+                "--weights PATH or ORG/NAME of your own; --weights random:SEED for a dry run"
+            )
+        found = _on_hub(preset.repository)
+    elif weights.startswith(_RANDOM):
+        return random_transformer_checkpoint(name, autoencoder=autoencoder, seed=_seed(weights))
+    else:
+        found = _find(weights)
+    checkpoint = load_transformer_checkpoint(found.path, name=name, autoencoder=autoencoder)
+    return dataclasses.replace(checkpoint, source=found.source)
+
+
+def _seed(weights: str) -> int:
+    seed = weights.removeprefix(_RANDOM)
+    if not (seed.isascii() and seed.isdecimal()):
+        raise UsageError(f"{weights}: the seed is a number from 0 on, as in random:0")
+    return int(seed)
+
+
+def _find(weights: str) -> _Found:
     path = Path(weights).expanduser()
     if path.exists() or path.name.endswith(SUFFIXES):
-        return load_checkpoint(path, variant=variant)
+        return _Found(path=path, source=str(path))
     if hub.is_repository_name(weights):
-        return _from_hub(weights, variant=variant)
+        return _on_hub(weights)
     raise WeightsError(f"{weights}: no such file or folder, and no ORG/NAME of the hub")
 
 
-def _random(seed: str, *, variant: str | None) -> Checkpoint:
-    if not (seed.isascii() and seed.isdecimal()):
-        raise UsageError(f"{_RANDOM}{seed}: the seed is a number from 0 on, as in random:0")
-    if variant is None:
-        raise UsageError(f"{_RANDOM}{seed}: say of which variant")
-    return random_checkpoint(variant, seed=int(seed))
-
-
-def _from_hub(repository: str, *, variant: str | None) -> Checkpoint:
+def _on_hub(repository: str) -> _Found:
     try:
-        folder = hub.fetch(repository, allow=_PATTERNS)
+        return _Found(path=hub.fetch(repository, allow=_PATTERNS), source=repository)
     except HubError as error:
         raise HubError(f"{error}. {_WAYS_ON}") from error
-    return dataclasses.replace(load_checkpoint(folder, variant=variant), source=repository)

@@ -5,8 +5,6 @@ a file is used exactly once; what a file holds is told from its tensors and its 
 name.
 """
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +15,13 @@ from dcae_export.errors import ConfigError, WeightsError
 from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig
 from dcae_export.models.checkpoint_folder import locate, save_folder
 from dcae_export.models.diffusers_config import to_diffusers
+from dcae_export.models.halves import split_checkpoint
 from dcae_export.models.identity import identify
 from dcae_export.models.initialization import random_state
-from dcae_export.models.key_map import COUNTER, Entry, Layout, detect_layout, key_map
+from dcae_export.models.key_map import Layout, detect_layout, key_map
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.state import collect, state_digest
 from dcae_export.models.tensor_files import read_json_object, read_tensors
-
-_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-_MAX_LISTED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +44,8 @@ class Checkpoint:
 def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
     """Read a weights file (.safetensors, its shards' index, .pt, .pth, .ckpt) or a folder with config.json.
 
-    A lone file is known by its tensors if only one preset has them; otherwise ``variant`` is needed.
+    A lone file is known by its tensors if only one preset has them; otherwise ``variant`` is needed. Of a file
+    that holds a diffusion transformer as well, the autoencoder is read.
 
     Raises:
         WeightsError: The file is malformed, or not exactly the autoencoder that it should be.
@@ -58,10 +56,11 @@ def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
     stored = read_tensors(files.weights)
     declaration = None if files.config is None else read_json_object(files.config)
     try:
+        stored = split_checkpoint(stored).autoencoder or stored
         layout = detect_layout(stored)
         shapes = {name: tuple(tensor.shape) for name, tensor in stored.items()}
         identity = identify(declaration, shapes, layout, variant=variant)
-        state = _collect(stored, key_map(identity.config, layout), of=identity.preset)
+        state = collect(stored, key_map(identity.config, layout), of=identity.preset)
     except (WeightsError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from error
     return Checkpoint(
@@ -138,69 +137,3 @@ def convert(
     checkpoint = load_checkpoint(source, variant=variant)
     save_checkpoint(checkpoint, target, layout=layout, force=force)
     return checkpoint
-
-
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """The sha256 of weights in our keys: names, shapes and float32 values in the order of the names.
-
-    It does not depend on the layout or precision of a file. Counters of batches are left out: they take no
-    part in any result and a file may lack them.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        if key.endswith(COUNTER):
-            continue
-        tensor = state[key]
-        digest.update(f"{key} {list(tensor.shape)}\n".encode())
-        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
-        digest.update(values.astype("<f4", copy=False).data)
-    return digest.hexdigest()
-
-
-def _collect(
-    stored: dict[str, Tensor], entries: tuple[Entry, ...], *, of: str
-) -> dict[str, Tensor]:
-    """The state in our keys, each stored tensor used exactly once.
-
-    Batch norms' counters may be absent, all of them and not some: tools that keep floats only drop them.
-    """
-    if not any(name.endswith(COUNTER) for name in stored):
-        counters = [name for entry in entries for name in entry.names if name.endswith(COUNTER)]
-        stored = stored | dict.fromkeys(counters, torch.tensor(0))
-    faults = _faults(stored, entries)
-    if not faults:
-        state = {
-            entry.key: entry.join([_widen(stored[name]) for name in entry.names])
-            for entry in entries
-        }
-        faults = [f"{key} is not finite" for key, tensor in state.items() if not _is_finite(tensor)]
-        if not faults:
-            return state
-    listed = "; ".join(faults[:_MAX_LISTED])
-    rest = len(faults) - _MAX_LISTED
-    more = f"; and {rest} more" if rest > 0 else ""
-    raise WeightsError(f"these are not the weights of {of}: {listed}{more}")
-
-
-def _faults(stored: dict[str, Tensor], entries: tuple[Entry, ...]) -> list[str]:
-    expected = {name: entry.stored_shape for entry in entries for name in entry.names}
-    faults = [f"{name} is missing" for name in expected if name not in stored]
-    faults += [f"{name} is unknown" for name in stored if name not in expected]
-    for name in (name for name in expected if name in stored):
-        tensor, shape = stored[name], expected[name]
-        if tuple(tensor.shape) != shape:
-            faults.append(f"{name} has shape {list(tensor.shape)} for {list(shape)}")
-        elif tensor.dtype not in ((torch.int64,) if name.endswith(COUNTER) else _FLOATS):
-            faults.append(f"{name} has dtype {tensor.dtype}")
-    return faults
-
-
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    if not tensor.is_floating_point():
-        return True
-    low, high = tensor.aminmax()
-    return bool(low.isfinite() and high.isfinite())

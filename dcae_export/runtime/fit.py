@@ -47,6 +47,25 @@ def fit(
     return fitted, (fitted.shape[0], fitted.shape[1])
 
 
+def cover(image: NDArray[np.uint8], *, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a picture and cut its centre out, so that it has exactly ``size``.
+
+    Args:
+        image: (height, width, 3) RGB, 0 to 255.
+        size: (height, width) of the result.
+
+    Returns:
+        The picture, (*size, 3); its longer side is cut.
+    """
+    height, width = size
+    scale = max(height / image.shape[0], width / image.shape[1])
+    rows = max(height, round(scale * image.shape[0]))
+    columns = max(width, round(scale * image.shape[1]))
+    resized = _scaled(image, rows, columns)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return np.ascontiguousarray(resized[top : top + height, left : left + width])
+
+
 def _pad(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
     bottom, right = (-image.shape[0] % divisor, -image.shape[1] % divisor)
     if (bottom, right) == (0, 0):
@@ -69,6 +88,10 @@ def _resize(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
     height, width = (
         max(divisor, (side + divisor // 2) // divisor * divisor) for side in image.shape[:2]
     )
+    return _scaled(image, height, width)
+
+
+def _scaled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     if (height, width) == image.shape[:2]:
         return image
     # Area averages, so it does not alias; but it cannot invent pixels where a side grows.

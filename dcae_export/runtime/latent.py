@@ -2,6 +2,7 @@
 
 import math
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from dcae_export.bundle.manifest import Graph
 from dcae_export.errors import InputError, UsageError
 from dcae_export.runtime.whole_file import check_target, whole_file
 
+_MAX_NOISE_BYTES = 2**30
 _SAVE_AGAIN = "save it with numpy.save(path, numpy.ascontiguousarray(latent, 'float32'))"
 
 
@@ -53,13 +55,31 @@ def read_latent(path: Path, graph: Graph) -> NDArray[np.float32]:
     Raises:
         InputError: The file is no latent of this decoder, or is not finite.
     """
+    return _read(path, lambda shape: _check_shape(path, shape, graph))
+
+
+def read_noise(path: Path) -> NDArray[np.float32]:
+    """Read the noise with which a sampler begins, bounded before memory is taken.
+
+    Returns:
+        (N, channels, height, width).
+
+    Raises:
+        InputError: The file is no such array, or is not finite.
+    """
+    return _read(path, lambda shape: _check_noise(path, shape))
+
+
+def _read(path: Path, check: Callable[[tuple[int, ...]], None]) -> NDArray[np.float32]:
+    """Read an array whose shape ``check`` accepts."""
     try:
         status = path.stat()
         # A pipe or device would block or never end, so this is asked before opening.
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path}: not a regular file; give the path of a latent")
         with path.open("rb") as file:
-            shape, start = _read_header(path, file, graph)
+            shape, start = _read_header(path, file)
+            check(shape)
             size = 4 * math.prod(shape)
             if status.st_size - start != size:
                 raise InputError(
@@ -83,7 +103,7 @@ def _check_suffix(path: Path) -> None:
         raise UsageError(f"{path}: a latent is a .npy file; give --out that suffix")
 
 
-def _read_header(path: Path, file: BinaryIO, graph: Graph) -> tuple[tuple[int, ...], int]:
+def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], int]:
     header = parse_array_header(file.read(MAX_HEADER_BYTES))
     if header is None:
         raise InputError(f"{path}: not an array of numbers in NumPy's format; {_SAVE_AGAIN}")
@@ -91,8 +111,14 @@ def _read_header(path: Path, file: BinaryIO, graph: Graph) -> tuple[tuple[int, .
         raise InputError(f"{path}: holds {header.dtype} and not float32; {_SAVE_AGAIN}")
     if header.is_fortran:
         raise InputError(f"{path}: its axes are stored in reverse; {_SAVE_AGAIN}")
-    _check_shape(path, header.shape, graph)
     return header.shape, header.start
+
+
+def _check_noise(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) != 4:
+        raise InputError(f"{path}: shape {list(shape)}; noise is (N, channels, height, width)")
+    if 4 * math.prod(shape) > _MAX_NOISE_BYTES:
+        raise InputError(f"{path}: more than {_MAX_NOISE_BYTES // 2**20} MiB of noise")
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:

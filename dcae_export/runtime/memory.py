@@ -8,13 +8,19 @@ import psutil
 from dcae_export.errors import ResourceError
 
 
+def available_memory(*, limit: int | None = None) -> int:
+    """The bytes that this machine has left, or ``limit`` where that is less."""
+    available = psutil.virtual_memory().available
+    return available if limit is None else min(limit, available)
+
+
 def require_memory(needed: int, *, what: str) -> None:
     """Check that ``needed`` bytes are available.
 
     Raises:
         ResourceError: They are not; the message holds both figures.
     """
-    available = psutil.virtual_memory().available
+    available = available_memory()
     if needed > available:
         raise ResourceError(
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "

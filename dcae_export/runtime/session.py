@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import BundleError, ParityError, ProviderError, ResourceError, UsageError
+from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import require_memory, return_free_memory
 from dcae_export.runtime.provider import Provider, load_onnxruntime, require_listed
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _OUT_OF_MEMORY = ("bad alloc", "bad_alloc", "failed to allocate", "out of memory")
-# A tensor may stand in the plain and in the blocked layout at once.
-_LAYOUTS = 2
 _SILENT = 4  # ONNX Runtime's "fatal": what it has to say comes as an exception as well.
 
 
@@ -85,9 +84,8 @@ class Session:
             ParityError: An output is not finite.
         """
         axes = self._check(inputs)
-        positions = axes.get("batch", 1) * axes.get("height", 1) * axes.get("width", 1)
         require_memory(
-            _LAYOUTS * self.graph.activation_bytes * positions,
+            run_bytes(self.graph, axes),
             what=f"{self.name}: running at this size",
         )
         names = [port.name for port in self.graph.outputs]

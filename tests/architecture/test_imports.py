@@ -9,6 +9,7 @@ import pytest
 
 import dcae_export.bundle
 import dcae_export.runtime
+import dcae_export.sampling
 
 _WITHOUT = """
 import importlib.abc, importlib, json, sys
@@ -56,6 +57,12 @@ def test_the_runtime_can_be_imported_before_an_onnx_runtime_is_installed():
 def test_the_package_alone_loads_nothing_heavy():
     loaded = packages_after("dcae_export")
     assert not loaded & {"numpy", "onnxruntime", "cv2", "pydantic", "torch", "onnx", "click"}
+
+
+def test_samplers_need_nothing_but_numpy():
+    names = modules_of(dcae_export.sampling)
+    assert len(names) > 3
+    packages_after(*names, missing=("scipy", "torch", "pydantic", "onnx", "onnxruntime", "cv2"))
 
 
 def test_models_are_built_without_anything_of_deployment():

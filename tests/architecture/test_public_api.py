@@ -12,7 +12,7 @@ import dcae_export
 PACKAGE = Path(dcae_export.__file__).parent
 
 EXPORTED = {
-    "dcae_export": ["Autoencoder", "__version__"],
+    "dcae_export": ["Autoencoder", "Pipeline", "__version__"],
 }
 # Everything else is imported from the module that defines it: these packages export no names of their own.
 PLAIN_PACKAGES = [
@@ -23,6 +23,7 @@ PLAIN_PACKAGES = [
     "dcae_export.export.passes",
     "dcae_export.models",
     "dcae_export.runtime",
+    "dcae_export.sampling",
 ]
 AUTOENCODER = {
     "close": "(self)",

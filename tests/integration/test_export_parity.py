@@ -402,16 +402,16 @@ def test_pixel_unshuffle_is_never_published_in_another_channel_order():
     """torch once wrote SpaceToDepth for pixel_unshuffle, whose channels come in another order."""
     module = nn.Sequential(ConvPixelUnshuffle(4, 16, shortcut=True)).eval()
     signature = Signature(
-        input=port("image", "batch", 4, "2*height", "2*width"),
+        inputs=(port("image", "batch", 4, "2*height", "2*width"),),
         output=port("latent", "batch", 16, "height", "width"),
     )
     x = random_input(2, 4, 6, 4)
-    unfolded = trace(module, x, signature, target=TARGETS["generic"])
+    unfolded = trace(module, (x,), signature, target=TARGETS["generic"])
     with pytest.raises(ExportError, match=r"SpaceToDepth|dimensions"):
         check_structure(unfolded, name="encoder")
     expected = module(x).detach().numpy()
     rewrite_module(module, TARGETS["generic"])
-    folded = trace(module, x, signature, target=TARGETS["generic"])
+    folded = trace(module, (x,), signature, target=TARGETS["generic"])
     check_structure(folded, name="encoder")
     assert [node.op_type for node in folded.graph] == [*["Conv"] * 4, "Concat", "Gather"]
     found = difference(run(folded, image=x.numpy())[0], expected)
@@ -423,12 +423,12 @@ def test_a_head_that_attends_to_nothing_gives_zeros_in_the_graph():
     module = nn.Sequential(LinearAttention(64, scales=())).eval().requires_grad_(False)
     module[0].qkv.weight[:32] = 0  # the queries of the first of two heads
     signature = Signature(
-        input=port("latent", "batch", 64, "height", "width"),
+        inputs=(port("latent", "batch", 64, "height", "width"),),
         output=port("image", "batch", 64, "height", "width"),
     )
     x = random_input(2, 64, 2, 3)
     expected = module(x).numpy()
     rewrite_module(module, TARGETS["generic"])
-    model = trace(module, x, signature, target=TARGETS["generic"])
+    model = trace(module, (x,), signature, target=TARGETS["generic"])
     found = difference(run(model, latent=x.numpy())[0], expected)
     assert found.within(FP32), str(found)

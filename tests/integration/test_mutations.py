@@ -12,6 +12,7 @@ import pytest
 import torch
 from autoencoders import small_checkpoint
 from export_factory import TINY, photographs
+from mutations import MUTATIONS, TOLERANCES
 from torch import Tensor
 
 from dcae_export.models.autoencoder import Autoencoder
@@ -21,28 +22,8 @@ from dcae_export.runtime.pixels import to_tensor
 
 pytestmark = pytest.mark.integration
 
-TOLERANCES = 100
 # The grid of the gate's own picture case.
 ROWS, COLUMNS = 2, 3
-
-
-def zeroed(_: str, tensor: Tensor) -> Tensor:
-    return torch.zeros_like(tensor)
-
-
-def permuted(_: str, tensor: Tensor) -> Tensor:
-    """The same values in another order along the first axis."""
-    order = torch.from_numpy(np.random.default_rng(3).permutation(len(tensor)))
-    return tensor[order]
-
-
-def skipped(name: str, tensor: Tensor) -> Tensor:
-    """The value that makes the tensor's step do nothing; a convolution does nothing where it adds nothing."""
-    scales = name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1)
-    return torch.ones_like(tensor) if scales else torch.zeros_like(tensor)
-
-
-MUTATIONS = [zeroed, permuted, skipped]
 
 CHECKPOINT = small_checkpoint(TINY, seed=1)
 # A batch norm's count of batches is used in training only: no graph can hold it.

@@ -28,13 +28,19 @@ def named(preset: str) -> Checkpoint:
 @pytest.fixture
 def calls(monkeypatch, tmp_path):
     """What would have been resolved and exported; a tiny bundle stands for the result."""
-    made = {"resolved": [], "exported": [], "checkpoint": named("dc-ae-f64c128-in-1.0")}
+    made = {
+        "resolved": [],
+        "exported": [],
+        "transformers": [],
+        "checkpoint": named("dc-ae-f64c128-in-1.0"),
+    }
 
     def resolve(weights, *, variant):
         made["resolved"].append((weights, variant))
         return made["checkpoint"]
 
-    def export(checkpoint, target, options, *, force, wait, progress):
+    def export(checkpoint, target, options, *, transformer, force, wait, progress):
+        made["transformers"].append(transformer)
         progress("encoder: tracing")
         made["exported"].append((checkpoint, target, options, force, wait))
         return write_tiny_bundle(target, force=force)

@@ -21,6 +21,7 @@ STATUSES = {
     errors.ParityError: 7,
     errors.ExportError: 7,
     errors.BusyError: 8,
+    errors.CancelledError: 130,
 }
 
 

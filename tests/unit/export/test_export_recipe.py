@@ -1,8 +1,8 @@
 import pytest
 
 from dcae_export.errors import ConfigError, UsageError
-from dcae_export.export.options import ExportOptions
-from dcae_export.export.recipe import ExportRecipe, find_recipe, parse_size, shipped_recipes
+from dcae_export.export.options import ExportOptions, parse_size
+from dcae_export.export.recipe import ExportRecipe, find_recipe, shipped_recipes
 from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.yaml_file import load
 

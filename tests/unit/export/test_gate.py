@@ -39,7 +39,9 @@ def cases(weight) -> list[Case]:
     shapes = {"picture": (1, 4, 2, 3), "noise": (2, 4, 3, 2)}
     return [
         reference_case(
-            Shuffle(weight), name, torch.from_numpy(random.standard_normal(s, np.float32))
+            Shuffle(weight),
+            name,
+            {"latent": torch.from_numpy(random.standard_normal(s, np.float32))},
         )
         for name, s in shapes.items()
     ]
@@ -72,7 +74,7 @@ def test_weights_changed_after_saving_are_refused_and_the_worst_value_is_named(
     damaged[7, 2] += 1.0  # colour 1, row 1, column 1 of each 2x2 block
     files.data[0].write_bytes(bytes(PAGE) + damaged.tobytes())
     found = difference(
-        Shuffle(damaged)(torch.from_numpy(cases[0].input)).numpy(), cases[0].expected
+        Shuffle(damaged)(torch.from_numpy(cases[0].inputs["latent"])).numpy(), cases[0].expected
     )
     with pytest.raises(ParityError) as caught:
         judge(files, cases, graph="decoder", tolerance=FP32)
@@ -86,7 +88,7 @@ def test_weights_changed_after_saving_are_refused_and_the_worst_value_is_named(
 
 
 def test_the_last_case_counts_as_much_as_the_first(tmp_path, weight, cases):
-    wrong = Case(name="last", input=cases[1].input, expected=cases[1].expected + np.float32(0.1))
+    wrong = Case(name="last", inputs=cases[1].inputs, expected=cases[1].expected + np.float32(0.1))
     with pytest.raises(ParityError, match=r"last \[2, 4, 3, 2\]"):
         judge(save(tmp_path, weight), [*cases, wrong], graph="decoder", tolerance=FP32)
 
@@ -111,4 +113,4 @@ def test_a_graph_that_overflows_is_refused(tmp_path, weight, cases):
 def test_a_reference_that_is_not_finite_stops_the_export(weight):
     module = Shuffle(np.full_like(weight, np.nan))
     with pytest.raises(ExportError, match="PyTorch's own output for picture is not finite"):
-        reference_case(module, "picture", torch.ones(1, 4, 2, 2))
+        reference_case(module, "picture", {"latent": torch.ones(1, 4, 2, 2)})

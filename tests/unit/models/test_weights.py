@@ -12,13 +12,13 @@ from dcae_export.errors import ConfigError, InputError, ResourceError, UsageErro
 from dcae_export.models import checkpoint_folder
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.state import state_digest
 from dcae_export.models.weights import (
     convert,
     load_autoencoder,
     load_checkpoint,
     random_checkpoint,
     save_checkpoint,
-    state_digest,
 )
 
 SANA = "dc-ae-f32c32-sana-1.0"

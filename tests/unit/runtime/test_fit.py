@@ -3,7 +3,7 @@ import pytest
 from crafted_pictures import gradient
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.fit import Fit, fit
+from dcae_export.runtime.fit import Fit, cover, fit
 
 SIZE = (24, 40)
 PICTURE = gradient(*SIZE)
@@ -53,3 +53,14 @@ def test_a_picture_that_fits_is_kept(mode: Fit):
     fitted, size = fit(PICTURE, divisor=8, mode=mode)
     assert np.array_equal(fitted, PICTURE)
     assert size == SIZE
+
+
+@pytest.mark.parametrize("shape", [(50, 80), (80, 50), (30, 20), (64, 96)])
+def test_covering_gives_exactly_the_size_and_cuts_the_longer_side(shape):
+    ramp = np.broadcast_to(
+        np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None], (*shape, 3)
+    )
+    covered = cover(np.ascontiguousarray(ramp), size=(64, 96))
+    assert covered.shape == (64, 96, 3)
+    # What was in the middle stays there.
+    assert abs(int(covered[32, 48, 0]) - 127) <= 4

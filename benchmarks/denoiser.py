@@ -1,0 +1,145 @@
+"""One step of a transformer: the bundle's graph beside PyTorch and a plain export, and the papers' headline.
+
+The number of tokens is that of a 512 px image: 64 on f64's latents, 256 on f32's, 1024 in patches of two on
+those of sd-f8.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.artifacts import Artifacts
+from benchmarks.autoencoder import SETTLING_SECONDS
+from benchmarks.process import WorkerProcess
+from dcae_export.errors import ParityError
+from dcae_export.parity import FP32, difference
+
+Cell = dict[str, dict[str, object]]
+BASE = "bundle"
+CONTESTANTS = {
+    BASE: "benchmarks.tasks.transformer_bundle",
+    "plain": "benchmarks.tasks.transformer_plain",
+    "eager": "benchmarks.tasks.transformer_eager",
+}
+GUIDED_BATCH = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Denoiser:
+    """A transformer on the latents of an autoencoder; ``evaluations`` are those of its published sampler."""
+
+    name: str
+    autoencoder: str
+    evaluations: int
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.autoencoder}"
+
+
+UVIT_F64 = Denoiser(name="uvit-h", autoencoder="f64", evaluations=30)
+UVIT_F32 = Denoiser(name="uvit-h", autoencoder="f32", evaluations=30)
+UVIT_F8 = Denoiser(name="uvit-h", autoencoder="sd-f8", evaluations=30)
+DIT_F32 = Denoiser(name="dit-xl", autoencoder="f32", evaluations=250)
+DIT_F8 = Denoiser(name="dit-xl", autoencoder="sd-f8", evaluations=250)
+
+# The compressed latent beside the paper's baseline, and what the paper has on an H100 (arXiv 2410.10733, table 2:
+# denoiser alone, both guidance passes counted).
+PAIRS = ((UVIT_F64, UVIT_F8, 19.1), (DIT_F32, DIT_F8, 4.8))
+
+
+def measure_step(denoiser: Denoiser, artifacts: Artifacts, *, batch: int, rounds: int) -> Cell:
+    """Time one evaluation in interleaved rounds, once all contestants are proven to compute the same.
+
+    ``ratio`` is the median over rounds of a contestant's time by the bundle's in the same round.
+
+    Raises:
+        ParityError: A contestant computes something else.
+        WorkerError: One cannot run.
+    """
+    shape = (batch, *artifacts.denoiser_input(denoiser.name, denoiser.autoencoder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        workers: dict[str, WorkerProcess] = {}
+        for name, module in CONTESTANTS.items():
+            worker = stack.enter_context(WorkerProcess())
+            files = artifacts.transformer(denoiser.name, denoiser.autoencoder, form=name)
+            worker.call("open", module=module, files=str(files), graph="transformer")
+            worker.call("run", shape=shape, output=str(folder / f"{name}.npy"))
+            workers[name] = worker
+        expected = np.load(folder / "eager.npy")
+        differences = {
+            name: difference(np.load(folder / f"{name}.npy"), expected) for name in workers
+        }
+        for name, found in differences.items():
+            if not found.within(FP32):
+                raise ParityError(f"{denoiser}: {name} differs from PyTorch: {found}")
+        seconds = _take_turns(workers, shape, rounds=rounds)
+        peaks = {name: worker.peak_bytes() for name, worker in workers.items()}
+    return {
+        name: {
+            "relative_l2": differences[name].relative_l2,
+            "seconds": measured,
+            "median": statistics.median(measured),
+            "ratio": _ratio(measured, seconds[BASE]),
+            "peak_bytes": peaks[name],
+        }
+        for name, measured in seconds.items()
+    }
+
+
+def measure_pair(
+    compressed: Denoiser, baseline: Denoiser, artifacts: Artifacts, *, rounds: int
+) -> dict[str, object]:
+    """Images a second of two transformers, both guidance halves of an image in one call, decoding left out.
+
+    ``speed_up`` is the median over rounds of the baseline's time by that of the compressed latent's.
+    """
+    with ExitStack() as stack:
+        workers: dict[str, WorkerProcess] = {}
+        shapes: dict[str, Sequence[int]] = {}
+        for denoiser in (compressed, baseline):
+            worker = stack.enter_context(WorkerProcess())
+            files = artifacts.transformer(denoiser.name, denoiser.autoencoder, form=BASE)
+            worker.call("open", module=CONTESTANTS[BASE], files=str(files), graph="transformer")
+            key = str(denoiser)
+            workers[key] = worker
+            shapes[key] = (
+                GUIDED_BATCH,
+                *artifacts.denoiser_input(denoiser.name, denoiser.autoencoder),
+            )
+            worker.call("run", shape=shapes[key])
+        seconds: dict[str, list[float]] = {name: [] for name in workers}
+        for _ in range(rounds):
+            for name, worker in workers.items():
+                time.sleep(SETTLING_SECONDS)
+                seconds[name].append(worker.seconds("run", shape=shapes[name]))
+    ours, theirs = seconds[str(compressed)], seconds[str(baseline)]
+    return {
+        "speed_up": _ratio(theirs, ours),
+        "images_per_second": {
+            str(denoiser): 1 / (denoiser.evaluations * statistics.median(seconds[str(denoiser)]))
+            for denoiser in (compressed, baseline)
+        },
+        "step_seconds": {name: statistics.median(measured) for name, measured in seconds.items()},
+    }
+
+
+def _take_turns(
+    workers: dict[str, WorkerProcess], shape: Sequence[int], *, rounds: int
+) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            time.sleep(SETTLING_SECONDS)
+            seconds[name].append(worker.seconds("run", shape=shape))
+    return seconds
+
+
+def _ratio(measured: Sequence[float], base: Sequence[float]) -> float:
+    return statistics.median(own / other for own, other in zip(measured, base, strict=True))

@@ -1,0 +1,19 @@
+"""What running a graph needs, known from the manifest before anything is loaded."""
+
+from collections.abc import Mapping
+
+from dcae_export.bundle.manifest import Graph, Manifest
+
+# A tensor may stand in the plain and in the blocked layout at once.
+_LAYOUTS = 2
+
+
+def weight_bytes(manifest: Manifest, graph: Graph) -> int:
+    """The bytes of a graph's files, which loading brings into memory."""
+    return sum(manifest.files[path].bytes for path in (graph.path, *graph.data))
+
+
+def run_bytes(graph: Graph, axes: Mapping[str, int]) -> int:
+    """The bytes of a run beside the weights, for values of the graph's named axes."""
+    positions = axes.get("batch", 1) * axes.get("height", 1) * axes.get("width", 1)
+    return _LAYOUTS * graph.activation_bytes * positions

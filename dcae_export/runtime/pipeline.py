@@ -1,0 +1,422 @@
+"""Generate pictures with a bundle: noise, the sampler's table, the decoder."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcae_export.bundle.manifest import Conditioning, Diffusion, Graph, Samplers
+from dcae_export.bundle.reader import Bundle
+from dcae_export.errors import BundleError, ResourceError, UsageError
+from dcae_export.runtime.autoencoder import Autoencoder
+from dcae_export.runtime.forecast import run_bytes, weight_bytes
+from dcae_export.runtime.guidance import GuidedNetwork
+from dcae_export.runtime.labels import label_numbers
+from dcae_export.runtime.memory import available_memory, return_free_memory
+from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.session import Session
+from dcae_export.sampling.noise import latent_noise
+from dcae_export.sampling.table import Table, sample
+
+OnStep = Callable[[int, int], bool | None]
+Latents = NDArray[np.float32]
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+# More rows share a load of the weights from memory; beyond this a CPU gains nothing (docs/log.md).
+IMAGES_PER_CALL = 4
+
+
+class Pipeline:
+    """A bundle with a transformer. One seed gives one image: image i of a request draws from seed + i.
+
+    One session is alive at a time: the transformer is released before the decoder is loaded.
+
+    ```python
+    pipeline = Pipeline.open("dc-ae-f64c128-in-1.0-uvit-h-in-512px")
+    images = pipeline.generate([88, 279], seed=0)      # uint8 (2, 512, 512, 3)
+    ```
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        provider: Provider = Provider.CPU,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+        keep_sessions: bool = False,
+    ) -> None:
+        """Use ``Pipeline.open``."""
+        manifest = bundle.manifest
+        if manifest.diffusion is None or manifest.conditioning is None or manifest.samplers is None:
+            raise BundleError(
+                f"{bundle.path}: holds no transformer, so it cannot generate; export it with --transformer"
+            )
+        self.bundle = bundle
+        self.diffusion: Diffusion = manifest.diffusion
+        self.conditioning: Conditioning = manifest.conditioning
+        self.samplers: Samplers = manifest.samplers
+        self._provider = provider
+        self._threads = threads
+        self._memory_limit = memory_limit
+        self._keep_sessions = keep_sessions
+        self._autoencoder = Autoencoder(bundle, provider=provider, threads=threads)
+        self._transformer: Session | None = None
+        self._sessions = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Path | str,
+        *,
+        provider: Provider = Provider.CPU,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+        keep_sessions: bool = False,
+        verify_hashes: bool = True,
+    ) -> "Pipeline":
+        """Open the bundle in a folder.
+
+        Args:
+            bundle: The folder.
+            provider: Where to run; nothing else is used in its place.
+            threads: Threads inside one operator; None is one per physical core.
+            memory_limit: Bytes that a run may take beside what the process holds already; None is what the
+                machine has left.
+            keep_sessions: Keep the transformer and the decoder loaded from one call to the next: faster, and
+                both are in memory at once.
+            verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
+
+        Raises:
+            BundleError: The bundle is missing, incomplete, malformed, of a newer format, or has no transformer.
+            RefusedError: It names or contains a way out of its folder.
+        """
+        return cls(
+            Bundle.open(bundle, verify_hashes=verify_hashes),
+            provider=provider,
+            threads=threads,
+            memory_limit=memory_limit,
+            keep_sessions=keep_sessions,
+        )
+
+    @property
+    def size(self) -> Size:
+        """The (height, width) in pixels of an image where nothing else is asked for: that of the training."""
+        rows, columns = self.diffusion.grid
+        *_, fixed_rows, fixed_columns = self._graph("transformer").inputs[0].shape
+        if isinstance(fixed_rows, int) and isinstance(fixed_columns, int):
+            rows, columns = fixed_rows, fixed_columns
+        factor = self._autoencoder.downsample
+        return factor * rows, factor * columns
+
+    def generate(  # noqa: PLR0913 - one argument for each option
+        self,
+        labels: Sequence[int | str | None],
+        *,
+        seed: int = 0,
+        sampler: str | None = None,
+        guidance: float | None = None,
+        latents: Latents | None = None,
+        size: Size | None = None,
+        image: NDArray[np.uint8] | None = None,
+        strength: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> NDArray[np.uint8]:
+        """Generate one picture for each label.
+
+        Args:
+            labels: Numbers or names; None is the null label, and the only one of an unconditional model.
+            seed: Image i draws from seed + i, modulo 2^64.
+            sampler: A table of the bundle; None is its default.
+            guidance: The guidance weight, 1 runs the labels' half alone; None is the bundle's default.
+            latents: The noise to begin with in place of the seed's, (N, channels, h, w), in diffusion scale.
+            size: (height, width) in pixels; None is ``size``.
+            image: A picture to vary, (height, width, 3) of the request's size.
+            strength: With ``image``: the share of the steps that are run, in (0, 1].
+            on_step: Called after each evaluation with its number and their count; False cancels.
+
+        Returns:
+            RGB pictures, (N, H, W, 3).
+
+        Raises:
+            UsageError: A label, sampler, size or shape that the bundle does not have.
+            ResourceError: Not enough memory; the message names the sizes that fit.
+            CancelledError: ``on_step`` returned False.
+            DcaeError: As ``Session.run``.
+        """
+        drawn = self.sample(
+            labels,
+            seed=seed,
+            sampler=sampler,
+            guidance=guidance,
+            latents=latents,
+            size=size,
+            image=image,
+            strength=strength,
+            on_step=on_step,
+        )
+        return self.decode(drawn)
+
+    def evaluations(
+        self,
+        images: int,
+        *,
+        sampler: str | None = None,
+        guidance: float | None = None,
+        strength: float = 1.0,
+    ) -> int:
+        """How often a request evaluates the transformer, and calls ``on_step``.
+
+        Raises:
+            UsageError: The bundle has no such sampler.
+        """
+        table = self.table(sampler)
+        per_call = self._images_per_call(images, guided=self._is_guided(guidance))
+        return -(-images // per_call) * (len(table.rows) - table.start_row(strength))
+
+    def decode(self, latents: Latents) -> NDArray[np.uint8]:
+        """The pictures of latents in diffusion scale: each image is one call of the decoder.
+
+        Args:
+            latents: (N, channels, h, w).
+
+        Returns:
+            RGB pictures, (N, H, W, 3).
+
+        Raises:
+            DcaeError: As ``Autoencoder.decode``.
+        """
+        scaling_factor, shift = self._scale()
+        raw = latents / scaling_factor + shift
+        try:
+            return np.concatenate([self._autoencoder.decode(one[None]) for one in raw])
+        finally:
+            self._release()
+
+    def sample(  # noqa: PLR0913 - one argument for each option
+        self,
+        labels: Sequence[int | str | None],
+        *,
+        seed: int = 0,
+        sampler: str | None = None,
+        guidance: float | None = None,
+        latents: Latents | None = None,
+        size: Size | None = None,
+        image: NDArray[np.uint8] | None = None,
+        strength: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Latents:
+        """Draw latents: ``generate`` without the decoder.
+
+        Returns:
+            (N, channels, h, w) in diffusion scale, (z - shift) * scaling factor.
+
+        Raises:
+            DcaeError: As ``generate``.
+        """
+        numbers = label_numbers(labels, self.conditioning)
+        table = self.table(sampler)
+        weight = self.samplers.default_guidance if guidance is None else guidance
+        guided = self._is_guided(guidance)
+        grid = self._grid(self.size if size is None else size)
+        noise = self._noise(len(labels), grid, seed, latents)
+        first_row, start = 0, None
+        if image is not None:
+            first_row = table.start_row(strength)
+            start = self._encode(image, grid)
+        per_call = self._images_per_call(len(labels), guided=guided)
+        self._require_memory(grid, per_call * (2 if guided else 1))
+        chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
+        steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
+        features = self._time_features(sampler)
+        session = self._open_transformer()
+        try:
+            return np.concatenate(
+                [
+                    sample(
+                        table,
+                        network=GuidedNetwork(
+                            session=session,
+                            labels=None if numbers is None else numbers[chunk],
+                            null_label=self.conditioning.null_label if guided else None,
+                            guidance=weight,
+                            with_variance=table.learned_variance,
+                            time_features=features,
+                        ),
+                        noise=lambda stream, chunk=chunk: noise(stream, chunk),
+                        on_step=steps,
+                        init_latent=None
+                        if start is None
+                        else np.repeat(start, len(noise(0, chunk)), axis=0),
+                        first_row=first_row,
+                    )
+                    for chunk in chunks
+                ]
+            )
+        finally:
+            del session
+            self._release()
+
+    def table(self, sampler: str | None = None) -> Table:
+        """The table of a sampler; None is the bundle's default.
+
+        Raises:
+            UsageError: The bundle has no such sampler; the message lists those there are.
+        """
+        name = self.samplers.default if sampler is None else sampler
+        if name not in self.samplers.tables:
+            raise UsageError(
+                f"sampler {name!r}: this bundle has {', '.join(self.samplers.tables)}; "
+                "dcae samplers adds others"
+            )
+        return self.samplers.tables[name].to_table()
+
+    def _time_features(self, sampler: str | None) -> dict[float, NDArray[np.float32]] | None:
+        """The features of each time of a table, for transformers that take those."""
+        name = self.samplers.default if sampler is None else sampler
+        record = self.samplers.tables[name]
+        port = next(
+            (one for one in self._graph("transformer").inputs if one.name == "time_features"), None
+        )
+        if port is None:
+            return None
+        if record.time_features is None:
+            raise BundleError(f"{self.bundle.path}: {name} has no time features; export it again")
+        shape = (len(record.rows), *port.shape[1:])
+        array = self.bundle.array(record.time_features, port.model_copy(update={"shape": shape}))
+        times = (row.t for row in record.rows)
+        return {t: row.astype(np.float32) for t, row in zip(times, array, strict=True)}
+
+    def _grid(self, size: Size) -> tuple[int, int]:
+        factor = self._autoencoder.downsample
+        if any(side <= 0 or side % factor for side in size):
+            raise UsageError(f"{size[1]}x{size[0]}: sides are multiples of {factor}")
+        grid = size[0] // factor, size[1] // factor
+        if self._axes("transformer", 1, grid) is None or self._axes("decoder", 1, grid) is None:
+            raise UsageError(
+                f"{size[1]}x{size[0]}: this bundle makes {self.size[1]}x{self.size[0]}; "
+                "export one for another size with --size"
+            )
+        return grid
+
+    def _axes(self, name: str, batch: int, grid: tuple[int, int]) -> dict[str, int] | None:
+        """The graph's named axes at a batch and grid; None where it does not take them."""
+        graph = self._graph(name)
+        shape = graph.inputs[0].shape
+        rows = shape[0] if isinstance(shape[0], int) else batch
+        channels = self.bundle.manifest.latent.channels
+        axes = graph.inputs[0].axes((rows, channels, *grid))
+        return None if axes is None or graph.outside(axes) is not None else axes
+
+    def _graph(self, name: str) -> Graph:
+        return next(graph for key, graph in self.bundle.manifest.graphs.items() if key == name)
+
+    def _is_guided(self, guidance: float | None) -> bool:
+        weight = self.samplers.default_guidance if guidance is None else guidance
+        return self.conditioning.num_classes is not None and weight != 1
+
+    def _images_per_call(self, images: int, *, guided: bool) -> int:
+        rows = self._graph("transformer").inputs[0].shape[0]
+        if isinstance(rows, int):
+            return max(1, rows // 2 if guided else rows)
+        return min(images, IMAGES_PER_CALL)
+
+    def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
+        """One session is alive at a time, so the larger one decides, unless both are kept."""
+        available = available_memory(limit=self._memory_limit)
+        needed = self._forecast(grid, rows)
+        if needed is None or needed <= available:
+            return
+        factor = self._autoencoder.downsample
+        sides = [side for side in range(1, max(grid)) if self._fits((side, side), rows, available)]
+        fitting = (
+            f"up to {factor * sides[-1]}x{factor * sides[-1]} fit" if sides else "no size fits"
+        )
+        raise ResourceError(
+            f"{factor * grid[1]}x{factor * grid[0]} needs {needed / 2**30:.1f} GiB of memory, "
+            f"{available / 2**30:.1f} GiB are there: {fitting}"
+        )
+
+    def _fits(self, grid: tuple[int, int], rows: int, available: int) -> bool:
+        needed = self._forecast(grid, rows)
+        return needed is not None and needed <= available
+
+    def _forecast(self, grid: tuple[int, int], rows: int) -> int | None:
+        needs: list[int] = []
+        for name, batch in (("transformer", rows), ("decoder", 1)):
+            axes = self._axes(name, batch, grid)
+            if axes is None:
+                return None
+            graph = self._graph(name)
+            needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
+        return sum(needs) if self._keep_sessions else max(needs)
+
+    def _scale(self) -> tuple[np.float32, np.float32]:
+        latent = self.bundle.manifest.latent
+        if latent.scaling_factor is None:
+            raise BundleError(f"{self.bundle.path}: states no scaling factor; export it again")
+        return np.float32(latent.scaling_factor), np.float32(latent.shift)
+
+    def _noise(
+        self, images: int, grid: tuple[int, int], seed: int, latents: Latents | None
+    ) -> "Callable[[int, slice], Latents]":
+        shape = (self.bundle.manifest.latent.channels, *grid)
+        if latents is not None and latents.shape != (images, *shape):
+            raise UsageError(
+                f"latents of shape {list(latents.shape)}, this request takes {[images, *shape]}"
+            )
+
+        def draw(stream: int, chunk: slice) -> Latents:
+            if stream == 0 and latents is not None:
+                return latents[chunk].astype(np.float32, copy=False)
+            indices = range(images)[chunk]
+            return np.stack([latent_noise(seed + i, stream=stream, shape=shape) for i in indices])
+
+        return draw
+
+    def _encode(self, image: NDArray[np.uint8], grid: tuple[int, int]) -> Latents:
+        factor = self._autoencoder.downsample
+        if image.shape[:2] != (factor * grid[0], factor * grid[1]):
+            raise UsageError(
+                f"a picture of {image.shape[1]}x{image.shape[0]}, the request is for "
+                f"{factor * grid[1]}x{factor * grid[0]}; fit it first"
+            )
+        scaling_factor, shift = self._scale()
+        try:
+            return (self._autoencoder.encode(image) - shift) * scaling_factor
+        finally:
+            self._release()
+
+    def _open_transformer(self) -> Session:
+        with self._sessions:
+            if self._transformer is not None:
+                return self._transformer
+            session = Session(
+                self.bundle.check_graph("transformer"),
+                provider=self._provider,
+                threads=self._threads,
+            )
+            if self._keep_sessions:
+                self._transformer = session
+            return session
+
+    def _release(self) -> None:
+        if not self._keep_sessions:
+            self._autoencoder.close()
+            return_free_memory()
+
+
+class _Steps:
+    """Counts evaluations over all calls of the sampler that a request takes."""
+
+    def __init__(self, count: int, on_step: OnStep | None) -> None:
+        self._count = count
+        self._on_step = on_step
+        self._done = 0
+
+    def __call__(self, step: int, count: int) -> bool | None:  # noqa: ARG002
+        self._done += 1
+        return None if self._on_step is None else self._on_step(self._done, self._count)

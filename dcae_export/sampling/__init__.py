@@ -1,0 +1,1 @@
+"""Noise, noise schedules and samplers as tables of coefficients: NumPy only."""
