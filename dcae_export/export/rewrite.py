@@ -9,6 +9,7 @@ from onnx_ir.passes.common import (
 )
 from torch import nn
 
+from dcae_export.export.passes.fold_attention_scale import fold_attention_scale
 from dcae_export.export.passes.fold_batch_norm import fold_batch_norm
 from dcae_export.export.passes.fold_downsampling import fold_downsampling
 from dcae_export.export.passes.fold_latent_shortcut import fold_latent_shortcut
@@ -28,6 +29,7 @@ def rewrite_module(module: nn.Module, target: Target) -> None:
     fold_downsampling(module)
     fold_latent_shortcut(module)
     keep_attention_epsilon(module)
+    fold_attention_scale(module)
     if target.rms_norm is RMSNormForm.OPERATOR:
         use_rms_norm_operator(module)
 

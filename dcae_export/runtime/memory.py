@@ -2,10 +2,13 @@
 
 import contextlib
 import ctypes
+from collections.abc import Generator
 
 import psutil
 
 from dcae_export.errors import ResourceError
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
 
 
 def available_memory(*, limit: int | None = None) -> int:
@@ -26,6 +29,26 @@ def require_memory(needed: int, *, what: str) -> None:
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "
             "close other programs or choose a smaller size"
         )
+
+
+@contextlib.contextmanager
+def freed_blocks_returned() -> Generator[None]:
+    """Let blocks over 1 MiB that are freed inside go back to the operating system at once (glibc).
+
+    Its bound for that grows with what is freed, up to 32 MiB; there it is left, for runs that allocate and free.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    # Windows has no library None, other C libraries have no such function.
+    except (AttributeError, OSError, TypeError):
+        yield
+        return
+    set_option(_MMAP_THRESHOLD, 2**20)
+    try:
+        yield
+    finally:
+        set_option(_MMAP_THRESHOLD, 32 * 2**20)
+        return_free_memory()
 
 
 def return_free_memory() -> None:

@@ -11,7 +11,7 @@ from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import BundleError, ParityError, ProviderError, ResourceError, UsageError
 from dcae_export.runtime.forecast import run_bytes
-from dcae_export.runtime.memory import require_memory, return_free_memory
+from dcae_export.runtime.memory import freed_blocks_returned, require_memory
 from dcae_export.runtime.provider import Provider, load_onnxruntime, require_listed
 
 if TYPE_CHECKING:
@@ -53,16 +53,16 @@ class Session:
         options = session_options(threads=threads)
         options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
         try:
-            self._session = onnxruntime.InferenceSession(
-                files.model,
-                options,
-                providers=[provider.onnxruntime_name],
-                enable_fallback=0,  # Else it prints a line and tries another provider.
-            )
+            # Loading copies and frees most weights, which the C library would keep (docs/log.md).
+            with freed_blocks_returned():
+                self._session = onnxruntime.InferenceSession(
+                    files.model,
+                    options,
+                    providers=[provider.onnxruntime_name],
+                    enable_fallback=0,  # Else it prints a line and tries another provider.
+                )
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
-        # Loading frees a copy of most weights that the C library keeps: 200 MB for f32's encoder (docs/log.md).
-        return_free_memory()
         if self._session.get_providers()[0] != provider.onnxruntime_name:
             raise ProviderError(
                 f"{provider.value}: ONNX Runtime could not load {provider.onnxruntime_name} and would have "
