@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig, Stage
+from dcae_export.models.autoencoder import AutoencoderConfig, Stage
 from dcae_export.models.diffusers_config import to_diffusers as diffusers_fields
 from dcae_export.models.initialization import random_state
+from dcae_export.models.network import NetworkConfig, build
+from dcae_export.models.presets import PRESETS
+from dcae_export.models.sd_vae_config import SDVAEConfig
 from dcae_export.models.state import state_digest
 from dcae_export.models.weights import Checkpoint
 
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderDC
 
 SHRINKING = 16
+
+DC_AE = [name for name, preset in PRESETS.items() if isinstance(preset.config, AutoencoderConfig)]
+
+# An SD-VAE of one halving: every kind of its layers. Four channels to a group of the norms at the latent's
+# width: over two numbers, as on a grid of one position, a norm is little more than their order.
+TINY_SD_VAE = SDVAEConfig(block_out_channels=(64, 128), latent_channels=4, scaling_factor=0.5)
 
 
 def shrink(config: AutoencoderConfig) -> AutoencoderConfig:
@@ -35,11 +44,11 @@ def shrink(config: AutoencoderConfig) -> AutoencoderConfig:
     )
 
 
-def small_checkpoint(config: AutoencoderConfig, *, seed: int = 0) -> Checkpoint:
+def small_checkpoint(config: NetworkConfig, *, seed: int = 0) -> Checkpoint:
     """Random weights, none of them neutral, for a configuration that no preset has."""
     with torch.device("meta"):
-        autoencoder = Autoencoder(config)
-    state = random_state(autoencoder, seed=seed)
+        network = build(config)
+    state = random_state(network, seed=seed)
     return Checkpoint(
         config=config,
         preset="custom",

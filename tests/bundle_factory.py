@@ -101,6 +101,7 @@ def tiny_manifest(files: dict[str, File]) -> Manifest:
                 precision="fp32",
                 opset=OPSET,
                 activation_bytes=4 * (2 * 3 * FACTOR**2),  # features and image
+                attention_bytes=0,
                 inputs=(ports["latent"],),
                 outputs=(ports["image"],),
                 ranges={name: AxisRange(min=1, max=8) for name in ("batch", "height", "width")},

@@ -134,7 +134,9 @@ class Graph(Record):
     """One ONNX file: ``data`` lists its external weight files, ``ranges`` bounds each named axis.
 
     ``activation_bytes`` is the sum of the tensors alive at the worst node, for one position of every named
-    axis: times batch * height * width it forecasts what a run needs beyond the weights.
+    axis; ``attention_bytes`` that of the attention matrices, which the first leaves out, for one pair of
+    positions. Times batch * height * width, and times batch * (height * width) ** 2, they forecast what a run
+    needs beyond the weights.
     """
 
     path: RelativePath
@@ -143,6 +145,7 @@ class Graph(Record):
     precision: Literal["fp32"]
     opset: Annotated[int, Field(ge=18, le=23)]
     activation_bytes: Annotated[int, Field(ge=0)]
+    attention_bytes: Annotated[int, Field(ge=0)]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     ranges: dict[AxisName, AxisRange]

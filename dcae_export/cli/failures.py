@@ -22,6 +22,7 @@ _INSTALL_LINES = {
     "onnx": "dcae-export[export]",
     "onnx_ir": "dcae-export[export]",
     "onnxscript": "dcae-export[export]",
+    "diffusers": "dcae-export[export]",
     "onnxruntime": "dcae-export[cpu]",
     "openvino": "openvino",
 }

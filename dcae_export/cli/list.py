@@ -28,10 +28,11 @@ def command(*, as_json: bool) -> None:
         return
     columns = ("variant", "short", "what", "scaling factor", "repository")
     keys = ("name", "short_name", "summary", "scaling_factor", "repository")
+    absent = {"repository": "no public weights"}
     print_table(
         columns,
         [
-            ["-" if variant[key] is None else str(variant[key]) for key in keys]
+            [absent.get(key, "-") if variant[key] is None else str(variant[key]) for key in keys]
             for variant in variants
         ],
     )

@@ -2,17 +2,40 @@
 
 import math
 import re
+from collections.abc import Callable
 
 import onnx_ir as ir
 
 
 def activation_bytes(model: ir.Model) -> int:
-    """The bytes alive at the worst node, for one position of every named axis.
+    """The bytes alive at the worst node, for one position of every named axis; attention matrices left out.
 
     A tensor lives from the node that makes it to the last that reads it; nothing is reused in place. In the
-    graphs of this package every large tensor grows with batch * height * width, so a run needs this figure
-    times those three.
+    graphs of this package every large tensor but an attention matrix grows with batch * height * width, so a
+    run needs this figure times those three.
     """
+    return _worst(model, lambda value: not (_is_softmax(value) or _feeds_softmax(value)))
+
+
+def attention_bytes(model: ir.Model) -> int:
+    """The bytes of attention matrices alive at the worst node, for one pair of positions of one picture.
+
+    They grow with batch * (height * width) ** 2. A softmax writes over the scores that it reads: one matrix
+    stands for both.
+    """
+    return _worst(model, _is_softmax)
+
+
+def _is_softmax(value: ir.Value) -> bool:
+    maker = value.producer()
+    return maker is not None and maker.op_type == "Softmax"
+
+
+def _feeds_softmax(value: ir.Value) -> bool:
+    return any(use.node.op_type == "Softmax" for use in value.uses())
+
+
+def _worst(model: ir.Model, counts: Callable[[ir.Value], bool]) -> int:
     nodes = list(model.graph)
     last_use = {
         value: index
@@ -20,10 +43,10 @@ def activation_bytes(model: ir.Model) -> int:
         for value in node.inputs
         if value is not None
     }
-    alive = {value: _bytes(value) for value in model.graph.inputs}
+    alive = {value: _bytes(value) for value in model.graph.inputs if counts(value)}
     worst = 0
     for index, node in enumerate(nodes):
-        alive.update({value: _bytes(value) for value in node.outputs})
+        alive.update({value: _bytes(value) for value in node.outputs if counts(value)})
         worst = max(worst, sum(alive.values()))
         for value in [value for value in alive if last_use.get(value, index) <= index]:
             if value not in model.graph.outputs:

@@ -8,7 +8,8 @@ from dcae_export.export.graph_export import GraphJob
 from dcae_export.export.image_io import PictureDecoder, PictureEncoder
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.trace import Signature
-from dcae_export.models.autoencoder import IMAGE_CHANNELS, AutoencoderConfig
+from dcae_export.models.autoencoder import IMAGE_CHANNELS
+from dcae_export.models.network import NetworkConfig
 from dcae_export.models.weights import Checkpoint, load_autoencoder
 
 # What a manifest promises for dynamic graphs: beyond it, sizes in float32 pass what the memory of any machine
@@ -65,9 +66,7 @@ def _dynamic_ranges(downsample: int) -> dict[AxisName, AxisRange]:
     return {"batch": AxisRange(min=1, max=MAX_BATCH), "height": side, "width": side}
 
 
-def _ports(
-    config: AutoencoderConfig, options: ExportOptions, grid: Grid | None
-) -> tuple[Port, Port]:
+def _ports(config: NetworkConfig, options: ExportOptions, grid: Grid | None) -> tuple[Port, Port]:
     f = config.downsample
     if grid is None:
         batch, height, width = "batch", "height", "width"

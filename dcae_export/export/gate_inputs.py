@@ -4,13 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcae_export.models.autoencoder import IMAGE_CHANNELS, AutoencoderConfig
+from dcae_export.models.autoencoder import IMAGE_CHANNELS
+from dcae_export.models.network import NetworkConfig
 
 Grid = tuple[int, int, int]
 """(batch, height, width) on the latent grid."""
 
 
-def pictures(config: AutoencoderConfig, grid: Grid | None, *, image_io: bool) -> dict[str, Tensor]:
+def pictures(config: NetworkConfig, grid: Grid | None, *, image_io: bool) -> dict[str, Tensor]:
     """Pictures by name, as the encoder's graph takes them: drawn first, then noise.
 
     Args:
@@ -33,7 +34,7 @@ def pictures(config: AutoencoderConfig, grid: Grid | None, *, image_io: bool) ->
     return made
 
 
-def latents(config: AutoencoderConfig, encoded: Tensor, grid: Grid | None) -> dict[str, Tensor]:
+def latents(config: NetworkConfig, encoded: Tensor, grid: Grid | None) -> dict[str, Tensor]:
     """Raw latents by name: that of the drawn picture, then noise as wide as the data's latents."""
     rng = np.random.default_rng(1)
     scale = np.float32(1.0 / (config.scaling_factor or 1.0))

@@ -22,7 +22,7 @@ from dcae_export.bundle.manifest import (
 )
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import ParityError
-from dcae_export.export.activation_memory import activation_bytes
+from dcae_export.export.activation_memory import activation_bytes, attention_bytes
 from dcae_export.export.gate import Case, judge, reference_case
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.rewrite import rewrite_module
@@ -140,6 +140,7 @@ def _save_and_judge(
         precision="fp32",
         opset=TARGETS[options.target].opset,
         activation_bytes=activation_bytes(model),
+        attention_bytes=attention_bytes(model),
         inputs=job.signature.inputs,
         outputs=(job.signature.output,),
         ranges=job.ranges,

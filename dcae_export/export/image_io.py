@@ -13,7 +13,8 @@ class PictureEncoder(nn.Module):
 
     def forward(self, image_BHWC: Tensor) -> Tensor:
         image_BCHW = image_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        return self.encoder(image_BCHW)
+        # As a view with channels last, PyTorch's group norms take the difference of two large sums.
+        return self.encoder(image_BCHW.contiguous())
 
 
 class PictureDecoder(nn.Module):

@@ -18,12 +18,14 @@ from dcae_export.export.passes.fold_upsampling import fold_upsampling
 from dcae_export.export.passes.interleave_phases import interleave_phases
 from dcae_export.export.passes.keep_attention_epsilon import keep_attention_epsilon
 from dcae_export.export.passes.make_reshapes_constant import make_reshapes_constant
+from dcae_export.export.passes.use_plain_vae_layers import use_plain_vae_layers
 from dcae_export.export.passes.use_rms_norm_operator import use_rms_norm_operator
 from dcae_export.export.target import RMSNormForm, Target
 
 
 def rewrite_module(module: nn.Module, target: Target) -> None:
     """Apply the passes over the module, in place, in the form that ``target`` wants."""
+    use_plain_vae_layers(module)
     fold_batch_norm(module)
     fold_upsampling(module)
     fold_downsampling(module)

@@ -15,8 +15,8 @@ from dcae_export.export.options import ExportOptions
 from dcae_export.export.passes.take_time_features import take_time_features
 from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.trace import Signature
-from dcae_export.models.autoencoder import AutoencoderConfig
 from dcae_export.models.dit import DiTConfig
+from dcae_export.models.network import NetworkConfig
 from dcae_export.models.timestep import TimestepFeatures
 from dcae_export.models.transformer_weights import TransformerCheckpoint, load_transformer
 from dcae_export.models.uvit import UViTConfig, resize_positions
@@ -27,7 +27,7 @@ Grid = tuple[int, int]
 
 
 def transformer_job(
-    checkpoint: TransformerCheckpoint, options: ExportOptions, autoencoder: AutoencoderConfig
+    checkpoint: TransformerCheckpoint, options: ExportOptions, autoencoder: NetworkConfig
 ) -> GraphJob:
     """The job of a transformer that works on the latents of ``autoencoder``.
 

@@ -3,10 +3,12 @@
 import dataclasses
 
 from dcae_export.errors import WeightsError
-from dcae_export.models.autoencoder import AutoencoderConfig, ResStage, Stage
-from dcae_export.models.diffusers_config import from_diffusers
-from dcae_export.models.key_map import COUNTER, Layout, key_map
+from dcae_export.models.autoencoder import ResStage, Stage
+from dcae_export.models.key_map import COUNTER, Layout
+from dcae_export.models.network import NetworkConfig, entries, from_diffusers
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.sd_vae_config import SDVAEConfig
+from dcae_export.models.sd_vae_keys import is_sd_vae
 from dcae_export.models.transformer_presets import TRANSFORMERS
 
 CUSTOM = "custom"
@@ -19,7 +21,7 @@ class Identity:
     """A configuration and the preset that it is of, or ``"custom"``."""
 
     preset: str
-    config: AutoencoderConfig
+    config: NetworkConfig
 
 
 def identify(
@@ -42,7 +44,7 @@ def identify(
     return _by_model_name(declaration.get("model_name"), wanted)
 
 
-def preset_of(config: AutoencoderConfig) -> str:
+def preset_of(config: NetworkConfig) -> str:
     """The preset that has this configuration, ``"custom"`` if there is none.
 
     Raises:
@@ -61,7 +63,11 @@ def _by_model_name(model_name: object, wanted: str | None) -> Identity:
         raise WeightsError("config.json has neither model_name nor _class_name")
     # Repositories name what they hold; for DC-AE Lite it is not the preset's name. A diffusion transformer's
     # repository also holds its autoencoder.
-    repositories = {preset.repository.rpartition("/")[2]: name for name, preset in PRESETS.items()}
+    repositories = {
+        preset.repository.rpartition("/")[2]: name
+        for name, preset in PRESETS.items()
+        if preset.repository is not None
+    }
     repositories |= {name: preset.autoencoder for name, preset in TRANSFORMERS.items()}
     declared = model_name if model_name in PRESETS else repositories.get(model_name)
     if declared is None and wanted is None:
@@ -73,7 +79,7 @@ def _by_model_name(model_name: object, wanted: str | None) -> Identity:
     return _of_preset(declared or wanted or CUSTOM)
 
 
-def _by_diffusers_config(config: AutoencoderConfig, wanted: str | None) -> Identity:
+def _by_diffusers_config(config: NetworkConfig, wanted: str | None) -> Identity:
     if wanted is None:
         return Identity(preset=preset_of(config), config=config)
     if wanted not in _having(config):
@@ -84,13 +90,15 @@ def _by_diffusers_config(config: AutoencoderConfig, wanted: str | None) -> Ident
     return Identity(preset=wanted, config=config)
 
 
-def _having(config: AutoencoderConfig) -> list[str]:
+def _having(config: NetworkConfig) -> list[str]:
     wanted = _essence(config)
     return [name for name, preset in PRESETS.items() if _essence(preset.config) == wanted]
 
 
-def _essence(config: AutoencoderConfig) -> AutoencoderConfig:
+def _essence(config: NetworkConfig) -> NetworkConfig:
     """The configuration without what has no effect: width, norm and activation of empty stages."""
+    if isinstance(config, SDVAEConfig):
+        return config
     return dataclasses.replace(
         config,
         encoder=dataclasses.replace(
@@ -108,13 +116,15 @@ def _essential(stage: Stage) -> Stage:
 
 def _fitting(shapes: Shapes, layout: Layout) -> list[str]:
     present = {name: shape for name, shape in shapes.items() if not name.endswith(COUNTER)}
+    sd_vae = layout is Layout.DIFFUSERS and is_sd_vae(present)
     return [
         name
         for name, preset in PRESETS.items()
-        if present
+        if isinstance(preset.config, SDVAEConfig) is sd_vae
+        and present
         == {
             stored: entry.stored_shape
-            for entry in key_map(preset.config, layout)
+            for entry in entries(preset.config, layout)
             for stored in entry.names
             if not stored.endswith(COUNTER)
         }

@@ -111,7 +111,7 @@ def detect_layout(names: Iterable[str]) -> Layout:
     if any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in found):
         return Layout.DIFFUSERS
     first = f"the first of {len(found)} is {min(found)!r}" if found else "there are none"
-    raise WeightsError(f"tensors are not named as a DC-AE autoencoder's: {first}")
+    raise WeightsError(f"tensors are not named as a DC-AE's or an SD-VAE's: {first}")
 
 
 def _diffusers_entry(key: str, name: str, shape: tuple[int, ...]) -> Entry:

@@ -2,6 +2,9 @@
 
 Widths, depths and block types: the released configurations of DC-AE 1.0, SANA's autoencoders, DC-AE Lite
 and DC-AE 1.5. "in" was trained on ImageNet, "mix" on a mixture: one graph, other weights and scaling factor.
+
+"sd" are the baselines, SD-VAE. Of sd-f32 and sd-f64 (SD-VAE-f32c32 and SD-VAE-f64c128 in DC-AE, arXiv
+2410.10733, trained by its authors) neither weights nor widths were published: here sd-f8's last width goes on.
 """
 
 from dataclasses import dataclass
@@ -19,14 +22,16 @@ from dcae_export.models.autoencoder import (
     Stage,
     Upsampling,
 )
+from dcae_export.models.network import NetworkConfig
+from dcae_export.models.sd_vae_config import SDVAEConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """A published autoencoder: its configuration and the repository that holds its official weights."""
+    """A published autoencoder: its configuration and the repository of its official weights, None without any."""
 
-    config: AutoencoderConfig
-    repository: str
+    config: NetworkConfig
+    repository: str | None
     summary: str
 
 
@@ -118,6 +123,14 @@ def _dc_ae_1_5(widths: tuple[int, ...], scaling_factor: float | None) -> Autoenc
     )
 
 
+def _sd_vae(num_stages: int, latent_channels: int, scaling_factor: float | None) -> SDVAEConfig:
+    return SDVAEConfig(
+        block_out_channels=(128, 256) + (512,) * (num_stages - 2),
+        latent_channels=latent_channels,
+        scaling_factor=scaling_factor,
+    )
+
+
 PRESETS: dict[str, Preset] = {
     "dc-ae-f32c32-in-1.0": Preset(
         config=_dc_ae_1_0(6, 32, 0.3189),
@@ -178,6 +191,21 @@ PRESETS: dict[str, Preset] = {
         config=_dc_ae_1_5((*_SANA_WIDTHS, 1024), 0.5935),
         repository="dc-ai/dc-ae-f64c128-1.5",
         summary="64x, 128 channels, DC-AE 1.5",
+    ),
+    "sd-f8": Preset(
+        config=_sd_vae(4, 4, 0.18215),
+        repository="stabilityai/sd-vae-ft-ema",
+        summary="8x, 4 channels, SD-VAE",
+    ),
+    "sd-f32": Preset(
+        config=_sd_vae(6, 32, None),
+        repository=None,
+        summary="32x, 32 channels, SD-VAE without residual autoencoding",
+    ),
+    "sd-f64": Preset(
+        config=_sd_vae(7, 128, None),
+        repository=None,
+        summary="64x, 128 channels, SD-VAE without residual autoencoding",
     ),
 }
 

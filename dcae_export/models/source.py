@@ -49,13 +49,13 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
     Raises:
         UsageError: No such variant, none where one is needed, or a malformed seed.
         HubError: The repository cannot be fetched; the message names the ways on.
-        WeightsError: There is nothing of that name, or it holds other weights.
+        WeightsError: There is nothing of that name, or it holds other weights, or none are public.
         RefusedError: A pickle that holds more than tensors.
     """
     if weights is None:
         if variant is None:
             raise UsageError("say which weights: a variant, or --weights")
-        found = _on_hub(PRESETS[preset_name(variant)].repository)
+        found = _on_hub(_official_repository(preset_name(variant)))
     elif weights.startswith(_RANDOM):
         seed = _seed(weights)
         if variant is None:
@@ -89,6 +89,16 @@ def resolve_transformer(
         found = _find(weights)
     checkpoint = load_transformer_checkpoint(found.path, name=name, autoencoder=autoencoder)
     return dataclasses.replace(checkpoint, source=found.source)
+
+
+def _official_repository(preset: str) -> str:
+    repository = PRESETS[preset].repository
+    if repository is None:
+        raise WeightsError(
+            f"{preset}: no weights of it are public; --weights PATH takes what you trained yourself, "
+            f"--weights {_RANDOM}SEED random ones for a dry run"
+        )
+    return repository
 
 
 def _seed(weights: str) -> int:

@@ -83,12 +83,14 @@ class _Latents:
 
 
 def _latents(autoencoder: str) -> _Latents:
-    if autoencoder == SD_F8:
-        return _Latents(autoencoder=SD_F8, channels=4, downsample=8, patch=2)
     name = preset_name(autoencoder)
     config = PRESETS[name].config
     return _Latents(
-        autoencoder=name, channels=config.latent_channels, downsample=config.downsample, patch=1
+        autoencoder=name,
+        channels=config.latent_channels,
+        downsample=config.downsample,
+        # The paper's baseline compresses what SD-VAE leaves by patches of two.
+        patch=2 if name == SD_F8 else 1,
     )
 
 
@@ -221,7 +223,7 @@ def transformer_preset(name: str, *, autoencoder: str) -> TransformerPreset:
     """The published transformer, or a backbone without weights for the autoencoder's latents.
 
     ``name`` is that of a backbone or of a published transformer; ``autoencoder`` is a preset's full or short name,
-    or ``"sd-f8"`` for the latents of Stable Diffusion's autoencoder (4 channels, 8x, here in patches of 2).
+    ``sd-f8`` included, whose latents are taken in patches of 2.
 
     Raises:
         UsageError: As ``transformer_name``.

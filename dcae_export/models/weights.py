@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from dcae_export.errors import ConfigError, WeightsError
-from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig
 from dcae_export.models.checkpoint_folder import locate, save_folder
-from dcae_export.models.diffusers_config import to_diffusers
 from dcae_export.models.halves import split_checkpoint
 from dcae_export.models.identity import identify
 from dcae_export.models.initialization import random_state
-from dcae_export.models.key_map import Layout, detect_layout, key_map
+from dcae_export.models.key_map import Layout, detect_layout
+from dcae_export.models.network import Network, NetworkConfig, build, entries, to_diffusers
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.sd_vae_keys import current_names
 from dcae_export.models.state import collect, state_digest
 from dcae_export.models.tensor_files import read_json_object, read_tensors
 
@@ -33,7 +33,7 @@ class Checkpoint:
     ``state_digest(state)``. ``licence`` is None where the source states none.
     """
 
-    config: AutoencoderConfig
+    config: NetworkConfig
     preset: str
     state: dict[str, Tensor]
     source: str
@@ -53,14 +53,14 @@ def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
         UsageError: No such variant.
     """
     files = locate(path)
-    stored = read_tensors(files.weights)
+    stored = current_names(read_tensors(files.weights))
     declaration = None if files.config is None else read_json_object(files.config)
     try:
         stored = split_checkpoint(stored).autoencoder or stored
         layout = detect_layout(stored)
         shapes = {name: tuple(tensor.shape) for name, tensor in stored.items()}
         identity = identify(declaration, shapes, layout, variant=variant)
-        state = collect(stored, key_map(identity.config, layout), of=identity.preset)
+        state = collect(stored, entries(identity.config, layout), of=identity.preset)
     except (WeightsError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from error
     return Checkpoint(
@@ -82,8 +82,8 @@ def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
     name = preset_name(variant)
     config = PRESETS[name].config
     with torch.device("meta"):
-        autoencoder = Autoencoder(config)
-    state = random_state(autoencoder, seed=seed)
+        network = build(config)
+    state = random_state(network, seed=seed)
     return Checkpoint(
         config=config,
         preset=name,
@@ -94,12 +94,12 @@ def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
     )
 
 
-def load_autoencoder(checkpoint: Checkpoint) -> Autoencoder:
+def load_autoencoder(checkpoint: Checkpoint) -> Network:
     """The networks of a checkpoint, for inference; they share the checkpoint's tensors."""
     with torch.device("meta"):
-        autoencoder = Autoencoder(checkpoint.config)
-    autoencoder.load_state_dict(checkpoint.state, strict=True, assign=True)
-    return autoencoder.eval().requires_grad_(requires_grad=False)
+        network = build(checkpoint.config)
+    network.load_state_dict(checkpoint.state, strict=True, assign=True)
+    return network.eval().requires_grad_(requires_grad=False)
 
 
 def save_checkpoint(
@@ -121,7 +121,7 @@ def save_checkpoint(
             "the official layout can only name a published autoencoder; use the diffusers layout"
         )
     tensors: dict[str, Tensor] = {}
-    for entry in key_map(checkpoint.config, layout):
+    for entry in entries(checkpoint.config, layout):
         tensors.update(entry.split(checkpoint.state[entry.key].contiguous()))
     save_folder(folder, config=config, tensors=tensors, layout=layout, force=force)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from dcae_export.bundle.manifest import Graph, Manifest
 
-# A tensor may stand in the plain and in the blocked layout at once.
+# A tensor may stand in the plain and in the blocked layout at once; an attention matrix has the plain one only.
 _LAYOUTS = 2
 
 
@@ -14,6 +14,10 @@ def weight_bytes(manifest: Manifest, graph: Graph) -> int:
 
 
 def run_bytes(graph: Graph, axes: Mapping[str, int]) -> int:
-    """The bytes of a run beside the weights, for values of the graph's named axes."""
-    positions = axes.get("batch", 1) * axes.get("height", 1) * axes.get("width", 1)
-    return _LAYOUTS * graph.activation_bytes * positions
+    """The bytes of a run beside the weights, for values of the graph's named axes.
+
+    A sum, because the arena keeps what convolutions have freed, in pieces too small for an attention matrix.
+    """
+    positions = axes.get("height", 1) * axes.get("width", 1)
+    attention = graph.attention_bytes * positions**2
+    return axes.get("batch", 1) * (_LAYOUTS * graph.activation_bytes * positions + attention)

@@ -1,11 +1,18 @@
-"""Our networks and weights against diffusers' own: both directions, every preset."""
+"""Our networks and weights against diffusers' own: both directions, every DC-AE."""
 
 import json
 import shutil
 
 import pytest
 import torch
-from autoencoders import random_input, save_diffusers, shrink, small_checkpoint, to_diffusers
+from autoencoders import (
+    DC_AE,
+    random_input,
+    save_diffusers,
+    shrink,
+    small_checkpoint,
+    to_diffusers,
+)
 from diffusers import AutoencoderDC
 
 from dcae_export.models.autoencoder import AutoencoderConfig
@@ -42,7 +49,7 @@ def assert_same(encoded: Difference, decoded: Difference) -> None:
     assert decoded.within(FP32), f"decoder: {decoded}"
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", DC_AE)
 def test_what_diffusers_saves_computes_the_same_here(name, tmp_path):
     config = shrink(PRESETS[name].config)
     theirs = to_diffusers(config, seed=1)
@@ -55,7 +62,7 @@ def test_what_diffusers_saves_computes_the_same_here(name, tmp_path):
         assert_same(*compare(theirs, ours, config, grid, batch=2))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", DC_AE)
 def test_what_we_save_is_loaded_strictly_by_diffusers(name, tmp_path):
     checkpoint = small_checkpoint(shrink(PRESETS[name].config), seed=2)
     save_checkpoint(checkpoint, tmp_path / "saved", layout=Layout.DIFFUSERS)

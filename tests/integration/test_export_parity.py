@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from autoencoders import random_input, small_checkpoint
+from autoencoders import DC_AE, random_input, small_checkpoint
 from export_factory import TINY, photographs, run, small
 from torch import nn
 
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.integration
 # The presets that are one graph: "in" and "mix", 1.0 and 1.1 differ in weights and the scaling factor.
 GRAPHS = {
     (config.encoder, config.decoder, config.latent_channels): name
-    for name, config in reversed([(name, preset.config) for name, preset in PRESETS.items()])
+    for name, config in reversed([(name, PRESETS[name].config) for name in DC_AE])
 }
 ARCHITECTURES = sorted(GRAPHS.values())
 # What blocks of one stage share is seen in one architecture of each kind of attention.

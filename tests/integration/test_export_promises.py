@@ -27,7 +27,7 @@ from dcae_export.export.options import ExportOptions
 from dcae_export.export.rewrite import rewrite_module
 from dcae_export.export.simplify import Simplified
 from dcae_export.export.target import TARGETS
-from dcae_export.models import autoencoder as networks
+from dcae_export.models.network import build
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import Checkpoint
 from dcae_export.runtime.autoencoder import Autoencoder
@@ -269,7 +269,7 @@ def test_a_disk_that_is_too_small_stops_an_export_before_the_work(old, checkpoin
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_disk_that_is_asked_for_holds_the_folded_weights_of_every_preset(name):
     with torch.device("meta"):
-        network = networks.Autoencoder(PRESETS[name].config).eval()
+        network = build(PRESETS[name].config).eval()
     before = sum(tensor.nbytes for tensor in network.state_dict().values())
     for part in (network.encoder, network.decoder):
         rewrite_module(part, TARGETS["generic"])

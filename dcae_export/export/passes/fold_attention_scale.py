@@ -17,11 +17,10 @@ class ScaledAttention(nn.Module):
         self.proj = attention.proj
         width = attention.qkv.in_features
         scale = 1.0 / math.sqrt(width // self.heads)
-        self.qkv = nn.Linear(
-            width, 3 * width, bias=attention.qkv.bias is not None, device="meta"
-        ).requires_grad_(requires_grad=False)
+        has_bias = attention.qkv.bias is not None  # pyright: ignore[reportUnnecessaryComparison] - typed as always there
+        self.qkv = nn.Linear(width, 3 * width, bias=has_bias, device="meta")
         self.qkv.weight = _scaled(attention.qkv.weight, width, scale)
-        if attention.qkv.bias is not None:
+        if has_bias:
             self.qkv.bias = _scaled(attention.qkv.bias, width, scale)
 
     def forward(self, x_BND: Tensor) -> Tensor:

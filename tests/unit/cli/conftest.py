@@ -74,6 +74,7 @@ def decoder_graph() -> Graph:
         precision="fp32",
         opset=18,
         activation_bytes=0,
+        attention_bytes=0,
         inputs=(
             Port(name="latent", dtype="float32", shape=("batch", CHANNELS, "height", "width")),
         ),

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,17 @@ def test_weights_of_no_published_variant_need_a_name_for_the_bundle(dcae, calls)
     assert result.status == 2
     assert "--out" in result.err
     assert dcae("export", "--weights", "a.safetensors", "--out", "mine").status == 0
+
+
+def test_a_missing_diffusers_is_one_line_with_the_way_to_install_it(dcae, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    target = tmp_path / "bundle"
+    result = dcae("export", "--variant", "sd-f8", "--weights", "random:0", "--out", target)
+    assert result.status == 5
+    assert result.err == (
+        "dcae: error: diffusers is not installed; pip install 'dcae-export[export]'\n"
+    )
+    assert not target.exists()
 
 
 def test_random_weights_are_called_so(dcae, calls):

@@ -78,10 +78,12 @@ def test_an_interrupt_ends_with_the_shells_status(capsys):
     assert capsys.readouterr().err.strip() == "dcae: interrupted"
 
 
-def test_a_package_that_an_extra_brings_is_named_with_the_line_that_installs_it(capsys):
-    missing = ModuleNotFoundError("No module named 'torch'", name="torch.nn")
+@pytest.mark.parametrize("name", ["torch.nn", "diffusers"])
+def test_a_package_that_an_extra_brings_is_named_with_the_line_that_installs_it(name, capsys):
+    missing = ModuleNotFoundError("No module of that name", name=name)
     assert run(failing(missing), prog_name="dcae", args=[]) == 5
-    assert "pip install 'dcae-export[export]'" in capsys.readouterr().err
+    message = f"error: {name} is not installed; pip install 'dcae-export[export]'\n"
+    assert capsys.readouterr().err.endswith(message)
 
 
 def test_a_missing_module_of_our_own_is_a_fault_of_ours():

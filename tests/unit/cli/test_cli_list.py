@@ -10,6 +10,16 @@ def test_every_variant_has_a_row(dcae):
     assert f64.startswith(SHORT_NAMES["f64"])
 
 
+def test_a_variant_that_nobody_published_says_so(dcae):
+    lines = dcae("list").out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("no public weights")] == [
+        "sd-f32",
+        "sd-f64",
+    ]
+    variants = json.loads(dcae("list", "--json").out)["variants"]
+    assert [one["name"] for one in variants if one["repository"] is None] == ["sd-f32", "sd-f64"]
+
+
 def test_the_json_has_every_variant(dcae):
     variants = json.loads(dcae("list", "--json").out)["variants"]
     assert [variant["name"] for variant in variants] == list(PRESETS)

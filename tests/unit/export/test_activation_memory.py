@@ -2,7 +2,7 @@
 
 from export_factory import graph
 
-from dcae_export.export.activation_memory import activation_bytes
+from dcae_export.export.activation_memory import activation_bytes, attention_bytes
 
 FLOAT = 4
 INT64 = 8
@@ -64,3 +64,32 @@ def test_weights_do_not_count_and_other_types_count_by_their_size():
         <float[100] unused = {0}> { s = Shape(x) }"""
     )
     assert activation_bytes(model) == 3 + INT64 * 4
+
+
+def test_attention_matrices_count_apart_and_by_pairs_of_positions():
+    model = graph(
+        """(float[batch,5,positions] q, float[batch,5,positions] k, float[batch,positions,7] v)
+        => (float[batch,positions,7] y)
+        <float[batch,positions,5] t, float[batch,positions,positions] s,
+         float[batch,positions,positions] p>
+        { t = Transpose<perm = [0, 2, 1]>(q) s = MatMul(t, k) p = Softmax(s) y = MatMul(p, v) }"""
+    )
+    # At t: q + k + v + t = 22. At p: s and p in one place.
+    assert activation_bytes(model) == FLOAT * 22
+    assert attention_bytes(model) == FLOAT
+
+
+def test_a_graph_of_fixed_size_counts_its_attention_matrices_whole():
+    model = graph(
+        """(float[1,6,6] s) => (float[1,6,6] p, float[1,6,2] y)
+        <float[6,2] v = {0}> { p = Softmax(s) y = MatMul(p, v) }"""
+    )
+    assert activation_bytes(model) == FLOAT * 12
+    assert attention_bytes(model) == FLOAT * 36
+
+
+def test_a_graph_without_softmax_has_no_attention_matrices():
+    model = graph(
+        "(float[batch,3,height,width] x) => (float[batch,3,height,width] y) { y = Relu(x) }"
+    )
+    assert attention_bytes(model) == 0

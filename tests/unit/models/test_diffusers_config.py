@@ -1,4 +1,5 @@
 import pytest
+from autoencoders import DC_AE
 
 from dcae_export.errors import ConfigError, WeightsError
 from dcae_export.models.autoencoder import Activation, Downsampling, Norm, ResStage
@@ -28,7 +29,7 @@ HOSTED_SANA = {
 }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", DC_AE)
 def test_a_preset_survives_the_way_there_and_back(name):
     config = PRESETS[name].config
     assert from_diffusers(to_diffusers(config)) == config

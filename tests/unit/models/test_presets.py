@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from autoencoders import DC_AE
 
 from dcae_export.errors import UsageError
 from dcae_export.models.autoencoder import Autoencoder
@@ -36,10 +37,16 @@ SCALING_FACTORS = {
     "dc-ae-lite-f32c32-sana-1.1": 0.41407,
     "dc-ae-f32c128-1.5": None,
     "dc-ae-f64c128-1.5": 0.5935,
+    "sd-f8": 0.18215,
+    "sd-f32": None,
+    "sd-f64": None,
 }
 
+# SD-VAE-f8, SD-VAE-f32c32 and SD-VAE-f64c128.
+SD_VAE = [("sd-f8", 8, 4), ("sd-f32", 32, 32), ("sd-f64", 64, 128)]
 
-@pytest.mark.parametrize("name", PRESETS)
+
+@pytest.mark.parametrize("name", DC_AE)
 def test_a_preset_has_the_published_number_of_elements_and_keys(name):
     with torch.device("meta"):
         autoencoder = Autoencoder(PRESETS[name].config)
@@ -55,10 +62,21 @@ def test_a_preset_has_the_published_scaling_factor(name):
     assert PRESETS[name].config.scaling_factor == SCALING_FACTORS[name]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", DC_AE)
 def test_a_preset_is_named_after_its_compression_and_channels(name):
     config = PRESETS[name].config
     assert f"-f{config.downsample}c{config.latent_channels}-" in name
+
+
+@pytest.mark.parametrize(("name", "factor", "channels"), SD_VAE)
+def test_the_baselines_are_those_of_the_paper(name, factor, channels):
+    config = PRESETS[name].config
+    assert (config.downsample, config.latent_channels) == (factor, channels)
+    assert PRESETS[name].summary.startswith(f"{factor}x, {channels} channels, SD-VAE")
+
+
+def test_only_the_baselines_that_nobody_published_are_without_a_repository():
+    assert [name for name in PRESETS if PRESETS[name].repository is None] == ["sd-f32", "sd-f64"]
 
 
 @pytest.mark.parametrize(("short", "name"), SHORT_NAMES.items())

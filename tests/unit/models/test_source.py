@@ -81,6 +81,16 @@ def test_a_repository_is_fetched_and_named_as_the_source(
     assert {"config.json", "model.safetensors", "vae/config.json"} <= set(allow)
 
 
+@pytest.mark.parametrize("variant", ["sd-f32", "sd-f64"])
+def test_a_variant_without_public_weights_says_so_and_what_else_there_is(variant, monkeypatch):
+    monkeypatch.setattr(hub, "fetch", lambda *args, **options: pytest.fail("went to the hub"))
+    with pytest.raises(WeightsError, match=f"^{variant}: no weights of it are public") as raised:
+        resolve(None, variant=variant)
+    assert "--weights PATH" in str(raised.value)
+    assert "--weights random:SEED" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_without_weights_or_variant_there_is_nothing_to_resolve():
     with pytest.raises(UsageError, match="which weights"):
         resolve(None, variant=None)

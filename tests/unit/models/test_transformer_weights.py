@@ -252,7 +252,7 @@ def test_an_autoencoder_is_no_transformer(tmp_path):
 
 
 def test_a_transformer_is_no_autoencoder(dit_file):
-    with pytest.raises(WeightsError, match="not named as a DC-AE autoencoder's"):
+    with pytest.raises(WeightsError, match="not named as a DC-AE's or an SD-VAE's"):
         load_checkpoint(dit_file, variant="f32")
 
 

@@ -88,6 +88,7 @@ def _manifest(writer: BundleWriter, ports: dict, *, image_io: bool) -> Manifest:
             precision="fp32",
             opset=OPSET,
             activation_bytes=4 * 2 * CHANNELS,
+            attention_bytes=0,
             inputs=(source,),
             outputs=(result,),
             ranges={axis: AxisRange(min=1, max=64) for axis in ("batch", "height", "width")},

@@ -14,6 +14,7 @@ DECODER = Graph(
     precision="fp32",
     opset=18,
     activation_bytes=0,
+    attention_bytes=0,
     inputs=(Port(name="latent", dtype="float32", shape=("batch", 4, "height", "width")),),
     outputs=(Port(name="image", dtype="float32", shape=("batch", 3, "2*height", "2*width")),),
     ranges={name: AxisRange(min=1, max=8) for name in ("batch", "height", "width")},

@@ -117,6 +117,19 @@ def test_a_size_that_does_not_fit_in_memory_is_refused_before_the_graph_runs(
         unrunnable.run({"latent": latent(2, CHANNELS, 3, 4)})
 
 
+def test_an_attention_is_forecast_by_its_pairs_of_positions(unrunnable, monkeypatch):
+    graph = unrunnable.graph.model_copy(update={"attention_bytes": 1000})
+    monkeypatch.setattr(unrunnable, "graph", graph)
+    needed = 2 * (2 * graph.activation_bytes * 3 * 4 + 1000 * (3 * 4) ** 2)
+    memory = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=needed - 1))
+    with pytest.raises(ResourceError, match="running at this size needs"):
+        unrunnable.run({"latent": latent(2, CHANNELS, 3, 4)})
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=needed))
+    with pytest.raises(BundleError, match="the graph was run"):
+        unrunnable.run({"latent": latent(2, CHANNELS, 3, 4)})
+
+
 def test_weights_that_do_not_fit_in_memory_are_refused_before_they_are_loaded(bundle, monkeypatch):
     files = bundle.check_graph("decoder")
     memory = psutil.virtual_memory()._replace(available=100)
