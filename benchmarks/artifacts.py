@@ -59,6 +59,22 @@ class Artifacts:
             _make("make transformer", folder=folder, name=name, autoencoder=autoencoder, form=form)
         return folder
 
+    def pipeline(self, variant: str, transformer: str, side: int) -> Path:
+        """A bundle that generates, of random weights, for pictures of ``side`` pixels."""
+        digest = source_digest(*EXPORTING)
+        folder = self.folder / f"{variant}-{transformer}" / f"pipeline-{side}-{digest}"
+        if not folder.exists():
+            for outdated in folder.parent.glob(f"pipeline-{side}-*"):
+                shutil.rmtree(outdated)
+            _make(
+                "export pipeline",
+                folder=folder,
+                variant=variant,
+                transformer=transformer,
+                side=side,
+            )
+        return folder
+
     def denoiser_input(self, name: str, autoencoder: str) -> tuple[int, ...]:
         """Channels, rows and columns of what a transformer takes."""
         files = self.transformer(name, autoencoder, form="eager")

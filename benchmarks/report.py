@@ -40,6 +40,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "denoiser": _denoiser,
         "headline": _headline,
         "flow": _flow,
+        "generation": _generation,
     }
     benchmark = document.get("benchmark")
     if benchmark not in makers:
@@ -237,6 +238,24 @@ def _denoiser(document: Mapping[str, object]) -> Iterator[Table]:
         rows=[
             (key, *(_contested(_entry(cell[name]), "median", unit=1) for name in names))
             for key, cell in cells.items()
+        ],
+    )
+
+
+def _generation(document: Mapping[str, object]) -> Iterator[Table]:
+    yield Table(
+        title="One picture from random weights",
+        columns=("", "sampler", "a step, s", "sampling, s", "decoding, s", "peak, GiB"),
+        rows=[
+            (
+                key,
+                str(cell["sampler"]),
+                f"{_number(cell['step_seconds']):.2f}",
+                f"{_number(cell['sampling_seconds']):.1f}",
+                f"{_number(cell['decoding_seconds']):.1f}",
+                f"{_number(cell['peak_bytes']) / 2**30:.2f}",
+            )
+            for key, cell in _cells(document, "generation").items()
         ],
     )
 

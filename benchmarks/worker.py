@@ -26,6 +26,8 @@ TASKS = {
     "export plain": "benchmarks.tasks.prepare:export_plain",
     "make transformer": "benchmarks.tasks.transformer_files:make_transformer",
     "transformer input": "benchmarks.tasks.transformer_files:input_shape",
+    "export pipeline": "benchmarks.tasks.generation:export_pipeline",
+    "generate": "benchmarks.tasks.generation:generate",
     "flow errors": "benchmarks.tasks.flow:flow_errors",
     "measure export": "benchmarks.tasks.costs:measure_export",
     "measure opening": "benchmarks.tasks.costs:measure_opening",

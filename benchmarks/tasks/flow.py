@@ -30,7 +30,9 @@ def flow_errors(name: str, autoencoder: str, samplers: list[str], seed: int) -> 
 
     @torch.inference_mode()
     def velocity(state: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-        return network(torch.from_numpy(state), torch.tensor([t]), label).numpy()
+        return network(
+            torch.from_numpy(state), torch.tensor([t], dtype=torch.float32), label
+        ).numpy()
 
     shape = (checkpoint.config.in_channels, *checkpoint.config.grid)
     noise = partial(_noise, seed=seed, shape=shape)

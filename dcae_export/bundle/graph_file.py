@@ -20,7 +20,7 @@ ALLOWED_OPERATORS = frozenset({
     "ConstantOfShape", "Conv", "Cos", "DepthToSpace", "Div", "Equal", "Erf", "Exp", "Expand",
     "Flatten", "Floor", "Gather", "Gelu", "Gemm", "GroupNormalization", "Identity",
     "InstanceNormalization", "LayerNormalization", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Pad",
-    "Pow", "RMSNormalization", "Range", "Reciprocal", "ReduceL2", "ReduceMean", "ReduceSum",
+    "Pow", "RMSNormalization", "Reciprocal", "ReduceL2", "ReduceMean", "ReduceSum",
     "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Shape", "Sigmoid", "Sin", "Slice",
     "Softmax", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Swish", "Tanh", "Tile",
     "Transpose", "Unsqueeze", "Where",

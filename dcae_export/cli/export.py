@@ -74,9 +74,10 @@ if TYPE_CHECKING:
     help="A solver and its number of evaluations, the default first.  [default: the transformer's]",
 )
 @click.option(
-    "--interpolate-positions/--no-interpolate-positions",
-    default=None,
-    help="Let --size be another than that on which a U-ViT learned its positions.",
+    "--interpolate-positions",
+    type=Size(),
+    metavar="1024|WIDTHxHEIGHT",
+    help="Stretch the positions that a U-ViT has learned to another size.",
 )
 @click.option(
     "--class-names",

@@ -1,5 +1,7 @@
 """``dcae list``."""
 
+import click
+
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_table
 
@@ -7,11 +9,37 @@ from dcae_export.cli.console import json_option, print_json, print_table
 @command_with(name="list", examples=("dcae list", "dcae list --json"))
 @json_option
 def command(*, as_json: bool) -> None:
-    """List the published autoencoders: what --variant takes."""
+    """List what --variant and --transformer take: autoencoders, diffusion transformers, and their backbones."""
+    from dcae_export.models.transformer_presets import BACKBONES
+
+    variants, transformers = _variants(), _transformers()
+    if as_json:
+        print_json(
+            {"variants": variants, "transformers": transformers, "backbones": list(BACKBONES)}
+        )
+        return
+    _print(
+        variants,
+        columns=("variant", "short", "what", "scaling factor", "repository"),
+        keys=("name", "short_name", "summary", "scaling_factor", "repository"),
+    )
+    click.echo()
+    _print(
+        transformers,
+        columns=("transformer", "autoencoder", "sampler", "guidance"),
+        keys=("name", "autoencoder", "sampler", "guidance"),
+    )
+    click.echo()
+    click.echo(
+        f"on any autoencoder's latents, with your own or random weights: {', '.join(BACKBONES)}"
+    )
+
+
+def _variants() -> list[dict[str, object]]:
     from dcae_export.models.presets import PRESETS, SHORT_NAMES
 
     short_names = {full: short for short, full in SHORT_NAMES.items()}
-    variants = [
+    return [
         {
             "name": name,
             "short_name": short_names.get(name),
@@ -23,16 +51,32 @@ def command(*, as_json: bool) -> None:
         }
         for name, preset in PRESETS.items()
     ]
-    if as_json:
-        print_json({"variants": variants})
-        return
-    columns = ("variant", "short", "what", "scaling factor", "repository")
-    keys = ("name", "short_name", "summary", "scaling_factor", "repository")
+
+
+def _transformers() -> list[dict[str, object]]:
+    from dcae_export.models.transformer_presets import TRANSFORMERS
+
+    return [
+        {
+            "name": name,
+            "summary": preset.summary,
+            "autoencoder": preset.autoencoder,
+            "sampler": preset.default_sampler,
+            "guidance": preset.default_guidance,
+            "repository": preset.repository,
+        }
+        for name, preset in TRANSFORMERS.items()
+    ]
+
+
+def _print(
+    entries: list[dict[str, object]], *, columns: tuple[str, ...], keys: tuple[str, ...]
+) -> None:
     absent = {"repository": "no public weights"}
     print_table(
         columns,
         [
-            [absent.get(key, "-") if variant[key] is None else str(variant[key]) for key in keys]
-            for variant in variants
+            [absent.get(key, "-") if entry[key] is None else str(entry[key]) for key in keys]
+            for entry in entries
         ],
     )

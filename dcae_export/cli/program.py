@@ -19,7 +19,7 @@ _COMMANDS = {
     "verify": "Check a bundle's structure and hashes.",
     "inspect": "Say what a bundle is.",
     "doctor": "Check the installation.",
-    "list": "List the published autoencoders.",
+    "list": "List the published autoencoders and transformers.",
     "weights": "Convert checkpoints between layouts.",
 }
 _EXAMPLES = (

@@ -25,14 +25,30 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match["height"] or width), width
 
 
+def latent_grid(size: tuple[int, int], downsample: int) -> tuple[int, int]:
+    """(rows, columns) of the latent of a picture of ``size`` (height, width) in pixels.
+
+    Raises:
+        UsageError: A side is no multiple of ``downsample``; the message names the nearest that are.
+    """
+    for side in size:
+        if side <= 0 or side % downsample:
+            below = max(side // downsample, 1) * downsample
+            raise UsageError(
+                f"size {side} is no multiple of {downsample}; "
+                f"the nearest are {below} and {below + downsample}"
+            )
+    return size[0] // downsample, size[1] // downsample
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportOptions:
     """Options of an export.
 
     ``size`` is (height, width) in pixels, None for graphs that take any size. ``batch`` goes with a size.
     ``image_io`` puts uint8 NHWC pictures in and out of the graphs. ``single_file`` keeps weights inside the
-    .onnx files. ``interpolate_positions`` lets a transformer with learned positions have another size than that
-    of its training.
+    .onnx files. ``interpolate_positions`` is the size, as ``size``, for which a transformer's learned positions are
+    stretched; None leaves them.
     """
 
     target: TargetName = "generic"
@@ -41,7 +57,7 @@ class ExportOptions:
     image_io: bool = False
     simplifier: SimplifierName = "onnxsim"
     single_file: bool = False
-    interpolate_positions: bool = False
+    interpolate_positions: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.size is None:
@@ -57,11 +73,4 @@ class ExportOptions:
         """
         if self.size is None:
             return None
-        for side in self.size:
-            if side <= 0 or side % downsample:
-                below = max(side // downsample, 1) * downsample
-                raise UsageError(
-                    f"size {side} is no multiple of {downsample}; "
-                    f"the nearest are {below} and {below + downsample}"
-                )
-        return (self.batch or 1, self.size[0] // downsample, self.size[1] // downsample)
+        return (self.batch or 1, *latent_grid(self.size, downsample))

@@ -46,7 +46,7 @@ class ExportRecipe(BaseModel):
     image_io: bool = False
     simplifier: SimplifierName = "onnxsim"
     single_file: bool = False
-    interpolate_positions: bool = False
+    interpolate_positions: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = None
     transformer: str | None = None
     transformer_weights: str | None = None
     samplers: tuple[str, ...] = ()

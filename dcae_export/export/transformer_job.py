@@ -11,7 +11,7 @@ from dcae_export.bundle.manifest import AxisName, AxisRange, Dim, Port
 from dcae_export.errors import UsageError
 from dcae_export.export.autoencoder_jobs import MAX_BATCH, MAX_SIDE_PIXELS
 from dcae_export.export.graph_export import GraphJob
-from dcae_export.export.options import ExportOptions
+from dcae_export.export.options import ExportOptions, latent_grid
 from dcae_export.export.passes.take_time_features import take_time_features
 from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.trace import Signature
@@ -32,7 +32,7 @@ def transformer_job(
     """The job of a transformer that works on the latents of ``autoencoder``.
 
     A DiT computes its positions and takes any grid. A U-ViT has learned them for one: its graph is for that
-    grid, or, with ``options.interpolate_positions``, for that of ``options.size``.
+    grid, or for that of ``options.interpolate_positions``.
 
     Raises:
         UsageError: The latents or the size are not such as the transformer takes.
@@ -49,8 +49,8 @@ def transformer_job(
         case DiTConfig():
             grid = size
         case UViTConfig():
-            grid = size or config.grid
-            checkpoint = _resized(checkpoint, config, grid, options, autoencoder.downsample)
+            checkpoint = _resized(checkpoint, config, options, autoencoder.downsample)
+            grid = checkpoint.config.grid
         case _:
             assert_never(config)
     batch = None if wanted is None else _batch(checkpoint, wanted[0])
@@ -84,19 +84,16 @@ def _time_port(config: DiTConfig | UViTConfig, times: TimeInput, rows: Dim) -> P
 
 
 def _resized(
-    checkpoint: TransformerCheckpoint,
-    config: UViTConfig,
-    grid: Grid,
-    options: ExportOptions,
-    downsample: int,
+    checkpoint: TransformerCheckpoint, config: UViTConfig, options: ExportOptions, downsample: int
 ) -> TransformerCheckpoint:
-    if grid == config.grid:
-        return checkpoint
-    if not options.interpolate_positions:
-        height, width = (downsample * side for side in config.grid)
+    """The checkpoint with positions for the grid that the options ask for."""
+    stretched = options.interpolate_positions
+    grid = config.grid if stretched is None else latent_grid(stretched, downsample)
+    if options.size is not None and grid != latent_grid(options.size, downsample):
+        height, width = (downsample * side for side in grid)
         raise UsageError(
-            f"{checkpoint.preset} has learned the positions of {width}x{height} pixels; "
-            "--interpolate-positions stretches them to another size"
+            f"{checkpoint.preset} has positions for {width}x{height} pixels; "
+            "--interpolate-positions stretches them to the size of --size"
         )
     state, resized = resize_positions(checkpoint.state, config, grid=grid)
     return dataclasses.replace(checkpoint, config=resized, state=state)

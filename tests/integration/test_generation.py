@@ -154,6 +154,26 @@ def test_a_static_graph_runs_without_guidance_too(uvit, static):
     assert np.abs(dynamic.astype(int) - fixed).max() <= 1
 
 
+def test_learned_positions_are_stretched_only_when_asked(tmp_path):
+    larger = (2 * SIZE[0], SIZE[1])
+    with pytest.raises(UsageError, match="has positions for 12x8 pixels; --interpolate-positions"):
+        make(tmp_path / "refused", TINY_UVIT, SCALED_LINEAR, "ddim:2", size=larger)
+    bundle = make(
+        *(tmp_path / "stretched", TINY_UVIT, SCALED_LINEAR, "ddim:2"), interpolate_positions=larger
+    )
+    assert Pipeline.open(bundle).generate([1]).shape == (1, *larger, 3)
+
+
+def test_features_of_the_time_come_from_the_bundle_where_the_target_takes_them(uvit, tmp_path):
+    web = make(tmp_path / "web", TINY_UVIT, SCALED_LINEAR, "ddim:5", target="web")
+    manifest = Pipeline.open(web).bundle.manifest
+    assert manifest.samplers.tables["ddim:5"].time_features == "samplers/ddim-5.npy"
+    assert "timestep" not in {port.name for port in manifest.graphs["transformer"].inputs}
+    made = Pipeline.open(web).generate([1, 2], seed=3)
+    expected = Pipeline.open(uvit).generate([1, 2], seed=3, sampler="ddim:5")
+    assert np.abs(made.astype(int) - expected).max() <= 1
+
+
 def test_guidance_of_one_is_the_labels_half_alone(uvit):
     pipeline = Pipeline.open(uvit)
     plain = pipeline.sample([1], guidance=1.0)

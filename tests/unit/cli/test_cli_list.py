@@ -1,13 +1,30 @@
 import json
 
 from dcae_export.models.presets import PRESETS, SHORT_NAMES
+from dcae_export.models.transformer_presets import BACKBONES, TRANSFORMERS
 
 
 def test_every_variant_has_a_row(dcae):
-    rows = dcae("list").out.splitlines()
+    rows = dcae("list").out.split("\n\n")[0].splitlines()
     assert [row.split()[0] for row in rows] == ["variant", *PRESETS]
     (f64,) = [row for row in rows if " f64 " in row]
     assert f64.startswith(SHORT_NAMES["f64"])
+
+
+def test_every_published_transformer_has_a_row_and_every_backbone_is_named(dcae):
+    _, transformers, backbones = dcae("list").out.split("\n\n")
+    rows = [row.split()[0] for row in transformers.splitlines()]
+    assert rows == ["transformer", *TRANSFORMERS]
+    assert all(name in backbones for name in BACKBONES)
+    listed = json.loads(dcae("list", "--json").out)["transformers"]
+    assert listed[0] == {
+        "name": "dc-ae-f32c32-in-1.0-dit-xl-in-512px",
+        "summary": "dit-xl on dc-ae-f32c32-in-1.0, ImageNet at 512 px",
+        "autoencoder": "dc-ae-f32c32-in-1.0",
+        "sampler": "ddpm:250",
+        "guidance": 1.3,
+        "repository": "mit-han-lab/dc-ae-f32c32-in-1.0-dit-xl-in-512px",
+    }
 
 
 def test_a_variant_that_nobody_published_says_so(dcae):
