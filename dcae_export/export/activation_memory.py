@@ -64,4 +64,6 @@ def _size(dim: int | ir.SymbolicDim) -> float:
     """A dimension for one position of its axes: "4*height" is 4."""
     if isinstance(dim, int):
         return dim
-    return math.prod(int(number) for number in re.findall(r"(?<![\w.])\d+", str(dim))) or 1
+    # A slice of a table ends at "Min(1024, height)": the table's length bounds a size, and is no factor of it.
+    text = re.sub(r"Min\(\d+, ([^()]*)\)", r"\1", str(dim))
+    return math.prod(int(number) for number in re.findall(r"(?<![\w.])\d+", text)) or 1

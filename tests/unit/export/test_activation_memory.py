@@ -1,5 +1,7 @@
 """The forecast of a graph's memory, on graphs counted by hand."""
 
+import onnx_ir as ir
+import pytest
 from export_factory import graph
 
 from dcae_export.export.activation_memory import activation_bytes, attention_bytes
@@ -93,3 +95,15 @@ def test_a_graph_without_softmax_has_no_attention_matrices():
         "(float[batch,3,height,width] x) => (float[batch,3,height,width] y) { y = Relu(x) }"
     )
     assert attention_bytes(model) == 0
+
+
+@pytest.mark.parametrize(
+    ("dim", "expected"),
+    [("height", 1), ("4*height", 4), ("Min(1024, height)", 1), ("2*Min(1024, height)*width", 2)],
+)
+def test_a_bound_of_a_dimension_is_no_factor_of_it(dim, expected):
+    model = graph("(float[batch,side] x) => (float[batch,side] y) { y = Relu(x) }")
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        value.shape = ir.Shape(["batch", dim])
+    # Input and output are alive at once.
+    assert activation_bytes(model) == FLOAT * 2 * expected
