@@ -25,7 +25,7 @@ Latents = NDArray[np.float32]
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-# More rows share a load of the weights from memory; beyond this a CPU gains nothing (docs/log.md).
+# Rows of one call share the reading of the weights; the memory of a run grows with them.
 IMAGES_PER_CALL = 4
 
 
