@@ -76,13 +76,16 @@ class _Request:
     type=click.Path(path_type=Path),
     help="The noise to begin with, .npy float32 (N, channels, h, w), in place of the seed's.",
 )
-@click.option("--from", "picture", type=click.Path(path_type=Path), help="A picture to vary.")
+@click.option(
+    "--from",
+    "picture",
+    type=click.Path(path_type=Path),
+    help="A picture to vary; it is scaled to cover the size, and its centre cut out.",
+)
 @click.option(
     "--strength",
     type=click.FloatRange(min=0, max=1, min_open=True),
-    default=0.6,
-    show_default=True,
-    help="With --from: the share of the steps that are run.",
+    help="With --from: the share of the steps that are run.  [default: 0.6]",
 )
 @click.option(
     "--out",
@@ -111,7 +114,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     size: tuple[int, int] | None,
     latents: Path | None,
     picture: Path | None,
-    strength: float,
+    strength: float | None,
     out: Path,
     each: bool,
     memory_limit: int | None,
@@ -128,6 +131,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     from dcae_export.runtime.pipeline import Pipeline
     from dcae_export.runtime.provider import Provider
 
+    if strength is not None and picture is None:
+        raise UsageError("--strength goes with --from")
     request = _Request(
         labels=[label for label in labels or (None,) for _ in range(count)],
         seed=seed,
@@ -136,7 +141,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         size=size,
         latents=latents,
         picture=picture,
-        strength=strength,
+        strength=0.6 if strength is None else strength,
     )
     targets = _targets(out, request, each=each, force=force)
     if not verify_hashes:

@@ -5,9 +5,9 @@ import enum
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +32,7 @@ from dcae_export.bundle.manifest import (
 from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import UsageError
 from dcae_export.export.autoencoder_jobs import autoencoder_jobs
-from dcae_export.export.graph_export import ExportedGraph, GraphJob, Progress, export_graph
+from dcae_export.export.graph_export import ExportedGraph, Progress, export_graph
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.transformer_job import transformer_job
@@ -97,6 +97,12 @@ def export(  # noqa: PLR0913 - one argument for each option
     """
     options.grid(checkpoint.config.downsample)
     states = [checkpoint.state, *([] if transformer is None else [transformer.checkpoint.state])]
+    # First, for what it refuses; its module takes no memory beside the checkpoint's.
+    transformer_jobs = (
+        []
+        if transformer is None
+        else [transformer_job(transformer.checkpoint, options, checkpoint.config)]
+    )
     weight_bytes = sum(tensor.nbytes for state in states for tensor in state.values())
     model_id = _model_id(checkpoint, transformer, options)
     with BundleWriter(target, force=force, wait=wait) as writer, torch.no_grad():
@@ -108,7 +114,7 @@ def export(  # noqa: PLR0913 - one argument for each option
             job.name: export_graph(
                 job, writer.staging, options, model_id=model_id, progress=progress
             )
-            for job in _jobs(checkpoint, transformer, options)
+            for job in chain(autoencoder_jobs(checkpoint, options), transformer_jobs)
         }
         progress("hashing and publishing")
         writer.commit(
@@ -135,15 +141,6 @@ def export(  # noqa: PLR0913 - one argument for each option
             )
         )
     return target
-
-
-def _jobs(
-    checkpoint: Checkpoint, transformer: TransformerExport | None, options: ExportOptions
-) -> Iterator[GraphJob]:
-    """One after the other: each network is built when its turn comes."""
-    yield from autoencoder_jobs(checkpoint, options)
-    if transformer is not None:
-        yield transformer_job(transformer.checkpoint, options, checkpoint.config)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

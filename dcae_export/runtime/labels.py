@@ -34,7 +34,7 @@ def _number(label: int | str | None, conditioning: Conditioning) -> int:
     if label is None:
         assert conditioning.null_label is not None
         return conditioning.null_label
-    if isinstance(label, str) and not label.isdecimal():
+    if isinstance(label, str) and not label.removeprefix("-").isdecimal():
         return _by_name(label, conditioning.class_names)
     number = int(label)
     assert conditioning.num_classes is not None

@@ -298,7 +298,7 @@ class Pipeline:
         if self._axes("transformer", 1, grid) is None or self._axes("decoder", 1, grid) is None:
             raise UsageError(
                 f"{size[1]}x{size[0]}: this bundle makes {self.size[1]}x{self.size[0]}; "
-                "export one for another size with --size"
+                "export one with --interpolate-positions (U-ViT) or --size"
             )
         return grid
 

@@ -35,6 +35,7 @@ def test_an_unconditional_model_has_no_labels():
     [
         (3, "label 3: labels are 0 to 2"),
         (-1, "label -1: labels are 0 to 2"),
+        ("-1", "label -1: labels are 0 to 2"),
         ("maccaw", "did you mean macaw"),
         ("zzz", "dcae inspect lists them"),
     ],
