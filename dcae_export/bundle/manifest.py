@@ -61,6 +61,12 @@ class Model(Record):
     licence: str | None
     transformer: TransformerModel | None
 
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether the weights of either network were drawn: pictures are noise then."""
+        networks = (self, self.transformer)
+        return any(one is not None and one.weights.startswith("random:") for one in networks)
+
 
 class ImageFormat(Record):
     """What the graphs take and give: float32 NCHW in [-1, 1], or uint8 NHWC in [0, 255]."""

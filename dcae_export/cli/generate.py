@@ -244,5 +244,5 @@ def _content(pipeline: "Pipeline", request: _Request, targets: list[Path]) -> di
         "seeds": [(request.seed + i) % 2**64 for i in range(len(request.labels))],
         "sampler": request.sampler or samplers.default,
         "guidance": samplers.default_guidance if request.guidance is None else request.guidance,
-        "random_weights": pipeline.bundle.manifest.model.weights.startswith("random:"),
+        "random_weights": pipeline.bundle.manifest.model.has_random_weights,
     }

@@ -38,7 +38,7 @@ def command(*, bundle: str, as_json: bool) -> None:
         print_json(
             {
                 "bundle": bundle,
-                "random_weights": _is_random(manifest),
+                "random_weights": manifest.model.has_random_weights,
                 "manifest": manifest.model_dump(mode="json"),
                 "packages": packages,
                 "providers": providers,
@@ -65,12 +65,6 @@ def _providers() -> list[str]:
         return listed_providers()
     except ProviderError:
         return []
-
-
-def _is_random(manifest: "Manifest") -> bool:
-    model = manifest.model
-    sources = [model.weights, *([] if model.transformer is None else [model.transformer.weights])]
-    return any(source.startswith("random:") for source in sources)
 
 
 def _print_model(bundle: str, manifest: "Manifest") -> None:

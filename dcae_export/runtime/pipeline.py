@@ -223,12 +223,12 @@ class Pipeline:
         guided = self._is_guided(guidance)
         grid = self._grid(self.size if size is None else size)
         noise = self._noise(len(labels), grid, seed, latents)
+        per_call = self._images_per_call(len(labels), guided=guided)
+        self._require_memory(grid, per_call * (2 if guided else 1))
         first_row, start = 0, None
         if image is not None:
             first_row = table.start_row(strength)
             start = self._encode(image, grid)
-        per_call = self._images_per_call(len(labels), guided=guided)
-        self._require_memory(grid, per_call * (2 if guided else 1))
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
         features = self._time_features(sampler)
@@ -250,7 +250,7 @@ class Pipeline:
                         on_step=steps,
                         init_latent=None
                         if start is None
-                        else np.repeat(start, len(noise(0, chunk)), axis=0),
+                        else np.repeat(start, len(labels[chunk]), axis=0),
                         first_row=first_row,
                     )
                     for chunk in chunks
