@@ -38,6 +38,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "passes": _passes,
         "forms": _forms,
         "denoiser": _denoiser,
+        "sessions": _sessions,
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
@@ -242,7 +243,29 @@ def _denoiser(document: Mapping[str, object]) -> Iterator[Table]:
     )
 
 
+def _sessions(document: Mapping[str, object]) -> Iterator[Table]:
+    for section, title in (
+        ("options", "Two rows in one call, by the session's options"),
+        ("rows", "One row, by the rows of a call"),
+    ):
+        yield Table(
+            title=title,
+            columns=("", section, "seconds", "peak, MiB"),
+            rows=[
+                (
+                    key,
+                    name,
+                    f"{_number(entry['seconds']):.3f}",
+                    f"{_number(entry['peak_bytes']) / 2**20:.0f}",
+                )
+                for key, cell in _cells(document, section).items()
+                for name, entry in _entries(cell).items()
+            ],
+        )
+
+
 def _generation(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "generation")
     yield Table(
         title="One picture from random weights",
         columns=("", "sampler", "a step, s", "sampling, s", "decoding, s", "peak, GiB"),
@@ -255,7 +278,11 @@ def _generation(document: Mapping[str, object]) -> Iterator[Table]:
                 f"{_number(cell['decoding_seconds']):.1f}",
                 f"{_number(cell['peak_bytes']) / 2**30:.2f}",
             )
-            for key, cell in _cells(document, "generation").items()
+            for key, cell in cells.items()
+            if "not_run" not in cell
+        ],
+        notes=[
+            f"{key} not run: {cell['not_run']}" for key, cell in cells.items() if "not_run" in cell
         ],
     )
 
@@ -287,24 +314,31 @@ def _flow(document: Mapping[str, object]) -> Iterator[Table]:
 def _headline(document: Mapping[str, object]) -> Iterator[Table]:
     cells = _cells(document, "pairs")
     yield Table(
-        title="Times the images a second, decoding left out",
-        columns=("", "this machine", "paper, H100"),
+        title="Times the images a second",
+        columns=("", "transformer alone", "paper, H100", "with decoding"),
         rows=[
-            (key, f"{_number(cell['speed_up']):.1f}", f"{_number(cell['published_on_h100']):.1f}")
+            (
+                key,
+                f"{_number(cell['speed_up']):.1f}",
+                f"{_number(cell['published_on_h100']):.1f}",
+                f"{_number(cell['speed_up_decoded']):.1f}",
+            )
             for key, cell in cells.items()
         ],
     )
     yield Table(
-        title="Seconds of one step, both guidance halves of one image",
-        columns=("", "seconds", "images a second"),
+        title="Median seconds for one image, both guidance halves in one call",
+        columns=("", "a step", "decoding", "all steps and decoding"),
         rows=[
             (
                 name,
-                f"{_number(seconds):.3f}",
-                f"{_number(_entry(cell['images_per_second'])[name]):.5f}",
+                *(
+                    f"{_number(_entry(cell[what])[name]):.3f}"
+                    for what in ("step_seconds", "decoding_seconds", "image_seconds")
+                ),
             )
             for cell in cells.values()
-            for name, seconds in _entry(cell["step_seconds"]).items()
+            for name in _entry(cell["step_seconds"])
         ],
     )
 

@@ -13,10 +13,12 @@ from benchmarks.case import Case, Direction
 from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
 from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair, measure_step
 from benchmarks.export_costs import measure_export
+from benchmarks.generation import measure_generation
 from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
 from benchmarks.results import Results, read_document
+from benchmarks.sessions import measure_rows, measure_session_options
 from dcae_export.errors import DcaeError
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -28,8 +30,8 @@ FLOW_NETWORK, FLOW_LATENTS = "usit-h", "f64"
 FLOW_SAMPLERS = [
     *(f"euler:{n}" for n in (24, 48)),
     *(f"heun:{n}" for n in (24, 48)),
-    *(f"rk4:{n}" for n in (12, 24, 36)),
-    *(f"dopri5:{n}" for n in (6, 12, 18, 24, 36)),
+    *(f"rk4:{n}" for n in (8, 12, 24)),
+    *(f"dopri5:{n}" for n in (6, 12, 24, 48)),
 ]
 RESULTS = Path("benchmarks/results")
 
@@ -55,11 +57,11 @@ def _print_table(ctx: click.Context, _: click.Parameter, path: Path | None) -> N
         ctx.exit()
 
 
-def _variants(*defaults: str) -> Callable[[Function], Function]:
+def _variants(*defaults: str, choices: Sequence[str] = VARIANTS) -> Callable[[Function], Function]:
     return click.option(
         "--variant",
         "variants",
-        type=click.Choice(VARIANTS),
+        type=click.Choice(choices),
         multiple=True,
         default=defaults,
         show_default=True,
@@ -213,13 +215,12 @@ def passes(*, variants: Sequence[str], work: Path, out: Path, again: bool) -> No
 @_common("forms")
 def forms(*, rounds: int, work: Path, out: Path, again: bool) -> None:  # noqa: ARG001
     """Two forms of one block: what the targets' rows rest on."""
-    from benchmarks.forms import DOWNSAMPLING, RMS_NORM, measure_form  # noqa: PLC0415
+    from benchmarks.forms import FORMS, measure_form  # noqa: PLC0415
 
     results = Results.open(out, "forms", again=again)
-    for form in (*DOWNSAMPLING, *RMS_NORM):
-        key = f"{form.name} {form.in_channels} to {form.out_channels}, side {form.side}"
-        if results.wants("forms", key):
-            results.put("forms", key, measure_form(form, rounds=rounds))
+    for form in FORMS:
+        if results.wants("forms", form.name):
+            results.put("forms", form.name, measure_form(form, rounds=rounds))
     print_tables(results.document, Console())
 
 
@@ -239,22 +240,41 @@ def denoiser(*, rounds: int, work: Path, out: Path, again: bool) -> None:
 
 
 @main.command()
-@_variants("f64")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@_common("sessions")
+def sessions(*, rounds: int, work: Path, out: Path, again: bool) -> None:
+    """How a transformer is run: options of ONNX Runtime, and rows of one call."""
+    results = Results.open(out, "sessions", again=again)
+    artifacts = Artifacts(work)
+    for case in (UVIT_F64, UVIT_F8):
+        if results.wants("options", str(case)):
+            results.put("options", str(case), measure_session_options(case, artifacts))
+    for case in (UVIT_F64, UVIT_F32):
+        if results.wants("rows", str(case)):
+            results.put("rows", str(case), measure_rows(case, artifacts, rounds=rounds))
+    print_tables(results.document, Console())
+
+
+@main.command()
+@_variants("f64", choices=(*VARIANTS, UVIT_F8.autoencoder))
 @click.option("--transformer", default="uvit-h", show_default=True)
 @click.option("--side", type=click.IntRange(min=64), default=2048, show_default=True)
 @_common("generation")
 def generation(
     *, variants: Sequence[str], transformer: str, side: int, work: Path, out: Path, again: bool
 ) -> None:
-    """One picture from noise, the decoder in a single pass: seconds of each part and the peak."""
+    """One picture from noise, the decoder in a single pass: seconds of each part and the peak.
+
+    What cannot be exported or run on this machine has the reason.
+    """
     results = Results.open(out, "generation", again=again)
     artifacts = Artifacts(work)
     for variant in variants:
         key = f"{transformer} on {variant}, {side} px"
         if results.wants("generation", key):
-            folder = artifacts.pipeline(variant, transformer, side)
-            with WorkerProcess() as worker:
-                results.put("generation", key, worker.call("generate", folder=str(folder)))
+            results.put(
+                "generation", key, measure_generation(artifacts, variant, transformer, side)
+            )
     print_tables(results.document, Console())
 
 

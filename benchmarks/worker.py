@@ -28,6 +28,7 @@ TASKS = {
     "transformer input": "benchmarks.tasks.transformer_files:input_shape",
     "export pipeline": "benchmarks.tasks.generation:export_pipeline",
     "generate": "benchmarks.tasks.generation:generate",
+    "session options": "benchmarks.tasks.session_options:measure_options",
     "flow errors": "benchmarks.tasks.flow:flow_errors",
     "measure export": "benchmarks.tasks.costs:measure_export",
     "measure opening": "benchmarks.tasks.costs:measure_opening",

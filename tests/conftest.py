@@ -4,6 +4,9 @@ In this process pytest-socket blocks every address but this machine's; child pro
 """
 
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +29,12 @@ def _no_cache_of_the_user(
     """An empty cache folder for each test, made only where something is put into it."""
     cache = tmp_path_factory.getbasetemp() / f"cache-{os.urandom(4).hex()}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def spacious_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for gigabytes, which pytest would keep after the test."""
+    folder = tmp_path / "spacious"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)

@@ -14,24 +14,27 @@ def export_pipeline(variant: str, transformer: str, side: int, folder: str) -> d
     exporter = importlib.import_module("dcae_export.export.exporter")
     options = importlib.import_module("dcae_export.export.options")
     source = importlib.import_module("dcae_export.models.source")
+    uvit = importlib.import_module("dcae_export.models.uvit")
+    checkpoint = source.resolve_transformer("random:0", name=transformer, autoencoder=variant)
+    stretched = (side, side) if isinstance(checkpoint.config, uvit.UViTConfig) else None
     exporter.export(
         source.resolve("random:0", variant=variant),
         Path(folder),
-        options.ExportOptions(interpolate_positions=(side, side)),
-        transformer=exporter.TransformerExport(
-            checkpoint=source.resolve_transformer("random:0", name=transformer, autoencoder=variant)
-        ),
+        options.ExportOptions(interpolate_positions=stretched),
+        transformer=exporter.TransformerExport(checkpoint=checkpoint),
     )
     return {}
 
 
-def generate(folder: str) -> dict[str, object]:
+def generate(folder: str, side: int) -> dict[str, object]:
     """Generate one picture with the bundle's own sampler and guidance."""
     pipeline_module = importlib.import_module("dcae_export.runtime.pipeline")
     start = time.perf_counter()
     pipeline = pipeline_module.Pipeline.open(folder)
     steps: list[float] = []
-    latents = pipeline.sample([LABEL], on_step=lambda *_: steps.append(time.perf_counter()))
+    latents = pipeline.sample(
+        [LABEL], size=(side, side), on_step=lambda *_: steps.append(time.perf_counter())
+    )
     sampled = time.perf_counter()
     sampling_peak = peak_bytes()
     (image,) = pipeline.decode(latents)

@@ -153,10 +153,9 @@ def command(  # noqa: PLR0913 - one argument for each option
         memory_limit=memory_limit,
         verify_hashes=verify_hashes,
     )
-    transformer = pipeline.bundle.manifest.model.transformer
-    if transformer is not None and transformer.weights.startswith("random:"):
-        print_note(f"{transformer.weights}: random weights; the picture is noise")
     _write(_generate(pipeline, request), targets, force=force)
+    if pipeline.bundle.manifest.model.has_random_weights:
+        print_note("the bundle's weights are random: the picture is noise")
     if as_json:
         print_json(_content(pipeline, request, targets))
     else:

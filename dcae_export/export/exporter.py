@@ -37,7 +37,9 @@ from dcae_export.export.options import ExportOptions
 from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.transformer_job import transformer_job
 from dcae_export.models.autoencoder import IMAGE_CHANNELS
+from dcae_export.models.imagenet_classes import imagenet_classes
 from dcae_export.models.timestep import TimestepFeatures
+from dcae_export.models.transformer_presets import TRANSFORMERS
 from dcae_export.models.transformer_weights import TransformerCheckpoint
 from dcae_export.models.weights import Checkpoint
 from dcae_export.runtime.memory import require_memory
@@ -53,7 +55,7 @@ class TransformerExport:
     """A transformer to export beside its autoencoder.
 
     ``samplers`` are names as in ``dpmpp-2m:20``, the default first; none is the checkpoint's own default.
-    ``class_names`` are those of its labels, where they are known.
+    ``class_names`` are those of its labels; None is ImageNet's for a published transformer, and else no names.
     """
 
     checkpoint: TransformerCheckpoint
@@ -170,6 +172,8 @@ def _generation(
     names = transformer.samplers or (network.default_sampler,)
     classes = network.config.num_classes
     listed = transformer.class_names
+    if listed is None and network.preset in TRANSFORMERS:
+        listed = imagenet_classes()
     if listed is not None and len(listed) != classes:
         raise UsageError(f"{len(listed)} class names for {classes} classes")
     return _Generation(

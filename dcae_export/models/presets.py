@@ -7,6 +7,7 @@ and DC-AE 1.5. "in" was trained on ImageNet, "mix" on a mixture: one graph, othe
 2410.10733, trained by its authors) neither weights nor widths were published: here sd-f8's last width goes on.
 """
 
+import difflib
 from dataclasses import dataclass
 
 from dcae_export.errors import UsageError
@@ -220,10 +221,12 @@ def preset_name(variant: str) -> str:
     """The full name for a full or short one.
 
     Raises:
-        UsageError: No such variant; the message lists them.
+        UsageError: No such variant; the message names the nearest and lists them.
     """
     name = SHORT_NAMES.get(variant, variant)
     if name not in PRESETS:
-        known = ", ".join([*SHORT_NAMES, *PRESETS])
-        raise UsageError(f"unknown variant {variant!r}; there are {known}")
+        names = [*SHORT_NAMES, *PRESETS]
+        near = difflib.get_close_matches(variant.lower(), names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown variant {variant!r}; {hint}There are {', '.join(names)}")
     return name

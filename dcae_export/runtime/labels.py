@@ -47,10 +47,17 @@ def _by_name(name: str, class_names: tuple[str, ...] | None) -> int:
     if class_names is None:
         raise UsageError(f"label {name!r}: this bundle names no classes; give the label's number")
     wanted = name.casefold().strip()
-    for number, listed in enumerate(class_names):
-        if wanted in (listed.casefold(), *(word.strip() for word in listed.casefold().split(","))):
-            return number
+    found = [
+        number
+        for number, listed in enumerate(class_names)
+        if wanted in (listed.casefold(), *(word.strip() for word in listed.casefold().split(",")))
+    ]
+    if len(found) > 1:
+        numbers = " and ".join(map(str, found))
+        raise UsageError(f"label {name!r}: the name of {numbers}; give the label's number")
+    if found:
+        return found[0]
     words = [word.strip() for listed in class_names for word in listed.casefold().split(",")]
     near = difflib.get_close_matches(wanted, words, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else "dcae inspect lists them"
+    hint = f"did you mean {', '.join(near)}?" if near else "dcae inspect --json lists them"
     raise UsageError(f"label {name!r}: no such class; {hint}")

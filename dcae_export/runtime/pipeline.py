@@ -174,7 +174,7 @@ class Pipeline:
             UsageError: The bundle has no such sampler.
         """
         table = self.table(sampler)
-        per_call = self._images_per_call(images, guided=self._is_guided(guidance))
+        per_call = self._images_per_call(images, guided=self._is_guided(self._weight(guidance)))
         return -(-images // per_call) * (len(table.rows) - table.start_row(strength))
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
@@ -219,8 +219,8 @@ class Pipeline:
         """
         numbers = label_numbers(labels, self.conditioning)
         table = self.table(sampler)
-        weight = self.samplers.default_guidance if guidance is None else guidance
-        guided = self._is_guided(guidance)
+        weight = self._weight(guidance)
+        guided = self._is_guided(weight)
         grid = self._grid(self.size if size is None else size)
         noise = self._noise(len(labels), grid, seed, latents)
         per_call = self._images_per_call(len(labels), guided=guided)
@@ -293,7 +293,10 @@ class Pipeline:
     def _grid(self, size: Size) -> tuple[int, int]:
         factor = self._autoencoder.downsample
         if any(side <= 0 or side % factor for side in size):
-            raise UsageError(f"{size[1]}x{size[0]}: sides are multiples of {factor}")
+            height, width = (max(1, round(side / factor)) * factor for side in size)
+            raise UsageError(
+                f"{size[1]}x{size[0]}: sides are multiples of {factor}; the nearest is {width}x{height}"
+            )
         grid = size[0] // factor, size[1] // factor
         if self._axes("transformer", 1, grid) is None or self._axes("decoder", 1, grid) is None:
             raise UsageError(
@@ -314,8 +317,10 @@ class Pipeline:
     def _graph(self, name: str) -> Graph:
         return next(graph for key, graph in self.bundle.manifest.graphs.items() if key == name)
 
-    def _is_guided(self, guidance: float | None) -> bool:
-        weight = self.samplers.default_guidance if guidance is None else guidance
+    def _weight(self, guidance: float | None) -> float:
+        return self.samplers.default_guidance if guidance is None else guidance
+
+    def _is_guided(self, weight: float) -> bool:
         return self.conditioning.num_classes is not None and weight != 1
 
     def _images_per_call(self, images: int, *, guided: bool) -> int:

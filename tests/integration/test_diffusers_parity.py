@@ -1,7 +1,6 @@
 """Our networks and weights against diffusers' own: both directions, every DC-AE."""
 
 import json
-import shutil
 
 import pytest
 import torch
@@ -80,13 +79,6 @@ def test_the_saved_config_has_every_field_of_diffusers(tmp_path):
     theirs = json.loads((tmp_path / "theirs" / "config.json").read_text())
     theirs.pop("_diffusers_version")
     assert ours == theirs
-
-
-@pytest.fixture
-def spacious_folder(tmp_path):
-    """A folder of gigabytes, which pytest would keep after the test."""
-    yield tmp_path / "saved"
-    shutil.rmtree(tmp_path / "saved", ignore_errors=True)
 
 
 @pytest.mark.slow

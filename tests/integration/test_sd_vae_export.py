@@ -1,10 +1,8 @@
 """SD-VAE through the whole exporter: graphs against PyTorch, what is in them, and the forecast of their memory."""
 
-import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,13 +247,6 @@ def test_a_run_whose_attention_is_large_takes_what_was_forecast(dynamic):
 
 
 # ----------------------------------------------------------------------------------------- full size
-
-
-@pytest.fixture
-def spacious_folder(tmp_path) -> Iterator[Path]:
-    """A folder of gigabytes, which pytest would keep after the test."""
-    yield tmp_path
-    shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
 
 
 @pytest.mark.slow

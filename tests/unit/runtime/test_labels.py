@@ -37,7 +37,7 @@ def test_an_unconditional_model_has_no_labels():
         (-1, "label -1: labels are 0 to 2"),
         ("-1", "label -1: labels are 0 to 2"),
         ("maccaw", "did you mean macaw"),
-        ("zzz", "dcae inspect lists them"),
+        ("zzz", "dcae inspect --json lists them"),
     ],
 )
 def test_a_label_that_is_not_there_says_what_is(label, message):
@@ -53,3 +53,9 @@ def test_a_name_needs_class_names():
 def test_no_label_is_nothing_to_do():
     with pytest.raises(UsageError, match="nothing to generate"):
         label_numbers([], NAMED)
+
+
+def test_a_name_of_two_classes_is_no_label():
+    named = NAMED.model_copy(update={"class_names": ("crane", "macaw", "Crane")})
+    with pytest.raises(UsageError, match="the name of 0 and 2"):
+        label_numbers(["crane"], named)
