@@ -39,6 +39,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "forms": _forms,
         "denoiser": _denoiser,
         "sessions": _sessions,
+        "training": _training,
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
@@ -264,6 +265,23 @@ def _sessions(document: Mapping[str, object]) -> Iterator[Table]:
         )
 
 
+def _training(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "steps")
+    yield Table(
+        title="Optimiser steps of an autoencoder",
+        columns=("", "a step, s", "last l1", "peak, GiB"),
+        rows=[
+            (
+                key,
+                f"{min(_numbers(cell['step_seconds'])):.1f}",
+                f"{_number(_entry(_last(cell['losses']))['l1']):.3f}",
+                f"{_number(cell['peak_bytes']) / 2**30:.2f}",
+            )
+            for key, cell in cells.items()
+        ],
+    )
+
+
 def _generation(document: Mapping[str, object]) -> Iterator[Table]:
     cells = _cells(document, "generation")
     yield Table(
@@ -365,6 +383,16 @@ def _entries(value: object) -> dict[str, Entry]:
 def _number(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)
+
+
+def _numbers(values: object) -> list[float]:
+    assert isinstance(values, list)
+    return [_number(value) for value in values]
+
+
+def _last(values: object) -> object:
+    assert isinstance(values, list)
+    return values[-1]
 
 
 def _total(operators: Entry) -> int:

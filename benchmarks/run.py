@@ -19,6 +19,7 @@ from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
 from benchmarks.results import Results, read_document
 from benchmarks.sessions import measure_rows, measure_session_options
+from benchmarks.training import PHASES, measure_phase
 from dcae_export.errors import DcaeError
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -275,6 +276,32 @@ def generation(
             results.put(
                 "generation", key, measure_generation(artifacts, variant, transformer, side)
             )
+    print_tables(results.document, Console())
+
+
+@main.command()
+@_variants("f64")
+@click.option("--size", type=click.IntRange(min=64), default=256, show_default=True)
+@click.option(
+    "--phase", "phases", type=click.Choice(["1", "2", "3"]), multiple=True, default=["1", "2", "3"]
+)
+@_common("training")
+def training(
+    *,
+    variants: Sequence[str],
+    size: int,
+    phases: Sequence[str],
+    work: Path,  # noqa: ARG001 - nothing is kept
+    out: Path,
+    again: bool,
+) -> None:
+    """Three optimiser steps of each phase of an autoencoder's training: seconds, losses, peak."""
+    results = Results.open(out, "training", again=again)
+    for variant in variants:
+        for phase in PHASES:
+            key = f"{variant} phase {phase}, {size} px, batch 1"
+            if str(phase) in phases and results.wants("steps", key):
+                results.put("steps", key, measure_phase(variant, phase, size=size))
     print_tables(results.document, Console())
 
 

@@ -29,6 +29,7 @@ TASKS = {
     "export pipeline": "benchmarks.tasks.generation:export_pipeline",
     "generate": "benchmarks.tasks.generation:generate",
     "session options": "benchmarks.tasks.session_options:measure_options",
+    "train steps": "benchmarks.tasks.training:train_steps",
     "flow errors": "benchmarks.tasks.flow:flow_errors",
     "measure export": "benchmarks.tasks.costs:measure_export",
     "measure opening": "benchmarks.tasks.costs:measure_opening",

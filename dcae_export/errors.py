@@ -72,6 +72,12 @@ class ExportError(DcaeError):
     exit_status = 7
 
 
+class TrainingError(DcaeError):
+    """A training whose losses or gradients are no longer finite."""
+
+    exit_status = 7
+
+
 class BusyError(DcaeError):
     """Another process is writing the same target."""
 

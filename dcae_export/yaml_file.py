@@ -1,4 +1,4 @@
-"""A YAML file becomes a typed, frozen model, or an error that names the file, the key and what it expects.
+"""A YAML file becomes a typed, frozen model and back, or an error that names the file, the key and what it expects.
 
 What is read is JSON in YAML's clothes: no aliases, no tags, no repeated keys, and no words or numbers with a
 second meaning (``off`` is text, ``1e-3`` is a number).
@@ -6,6 +6,7 @@ second meaning (``off`` is text, ``1e-3`` is a number).
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
@@ -24,27 +25,57 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
-def load(path: Path, model: type[Model]) -> Model:
+def load(path: Path, model: type[Model], *, overrides: Mapping[str, str] | None = None) -> Model:
     """Read a YAML file.
 
     Args:
         path: A YAML file that holds one mapping.
         model: What it must be; unknown keys are refused where the model forbids them.
+        overrides: Values in place of the file's, as YAML, by key; ``outer.inner`` is a key of a mapping.
 
     Raises:
         ConfigError: It cannot be read, or is not what ``model`` says.
     """
-    content = _parse(path, _read(path))
+    content = _parse(str(path), _read(path))
+    for key, text in (overrides or {}).items():
+        _override(content, key, text)
     try:
         # By way of JSON: strict about types, yet a list may become a tuple.
         return model.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        _raise_in_one_line(path, error, model)
+        _raise_in_one_line(path, error, model, overrides or {})
 
 
-def _raise_in_one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> NoReturn:
+def dump(content: BaseModel) -> str:
+    """The YAML that ``load`` reads as an equal model, every key written out."""
+    return "".join(_lines(content.model_dump(mode="json"), indent=""))
+
+
+def _lines(content: Mapping[str, object], *, indent: str) -> Iterator[str]:
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}:\n"
+            yield from _lines(cast("dict[str, object]", value), indent=f"{indent}  ")
+        else:
+            # JSON's words and numbers mean here what they mean there, and its text is quoted.
+            yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}\n"
+
+
+def _override(content: dict[str, object], key: str, text: str) -> None:
+    *outer, last = key.split(".")
+    for name in outer:
+        inner = content.get(name)
+        if not isinstance(inner, dict):
+            inner = content[name] = _Mapping()
+        content = cast("dict[str, object]", inner)
+    content[last] = _value_of(f"--set {key}", text)
+
+
+def _raise_in_one_line(
+    path: Path, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]
+) -> NoReturn:
     first, *rest = error.errors(include_url=False, include_input=False)
-    where = ".".join(str(key) for key in first["loc"]) or "content"
+    key = ".".join(str(part) for part in first["loc"])
     expectation = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         expectation = "unknown key"
@@ -52,7 +83,10 @@ def _raise_in_one_line(path: Path, error: ValidationError, model: type[BaseModel
         if len(first["loc"]) == 1:
             expectation += f"; the keys are {', '.join(model.model_fields)}"
     more = f" (and {len(rest)} more)" if rest else ""
-    raise ConfigError(f"{path}: {where}: {expectation}{more}") from error
+    where = f"{path}: {key}: " if key else f"{path}: "
+    if any(key == one or key.startswith(f"{one}.") for one in overrides):
+        where = f"--set {key}: "
+    raise ConfigError(f"{where}{expectation}{more}") from error
 
 
 def _read(path: Path) -> str:
@@ -71,22 +105,26 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
 
 
-def _parse(path: Path, text: str) -> dict[str, object]:
+def _parse(name: str, text: str) -> dict[str, object]:
+    content = _value_of(name, text)
+    if not isinstance(content, _Mapping):
+        raise ConfigError(f"{name}: must hold keys with values, as in 'variant: f64'")
+    return content
+
+
+def _value_of(name: str, text: str) -> object:
     try:
         # Nodes only: what they mean is decided here, and no object is ever made from a tag.
         root = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.BaseLoader))  # pyright: ignore[reportUnknownMemberType] - half typed
-        content = _value(root, set()) if root is not None else None
+        return _value(root, set()) if root is not None else None
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
-        raise ConfigError(f"{path}{line}: {error.problem}") from error
+        raise ConfigError(f"{name}{line}: {error.problem}") from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply") from error
+        raise ConfigError(f"{name}: nested too deeply") from error
     # Characters that YAML bars.
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(content, _Mapping):
-        raise ConfigError(f"{path}: must hold keys with values, as in 'variant: f64'")
-    return content
+        raise ConfigError(f"{name}: {error}") from error
 
 
 class _Mapping(dict[str, object]):

@@ -1,10 +1,19 @@
 """The manifest of a bundle: the only place that knows its JSON's shape."""
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from dcae_export.errors import ConfigError
 from dcae_export.sampling import schedule as noise_schedule
 from dcae_export.sampling.table import Row, Table
 
@@ -13,6 +22,8 @@ MANIFEST_NAME = "manifest.json"
 # Each .onnx repeats these in its metadata_props, so that a mixed-up file is found.
 MODEL_ID_KEY = "dcae.model_id"
 FORMAT_VERSION_KEY = "dcae.format_version"
+FLOAT32_MAX = 3.4028234663852886e38
+MAX_TABLES = 64
 
 GraphName = Literal["encoder", "decoder", "transformer"]
 AxisName = Literal["batch", "height", "width"]
@@ -20,8 +31,18 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # No component is empty, "." or "..", and none begins with a dot: hidden names are the writer's own.
 RELATIVE_PATH_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
 RelativePath = Annotated[str, StringConstraints(pattern=RELATIVE_PATH_PATTERN, max_length=255)]
-SymbolicDim = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*\*)?(batch|height|width)$")]
-Dim = Annotated[int, Field(ge=1)] | SymbolicDim
+# Bounded, so that no product of them is too large to be compared, divided or printed.
+Size = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+SymbolicDim = Annotated[
+    str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}\*)?(batch|height|width)$")
+]
+Dim = Size | SymbolicDim
+# A list ends at its first error: a megabyte of errors would take gigabytes to collect.
+Item = TypeVar("Item")
+Items = Annotated[tuple[Item, ...], Field(fail_fast=True)]
+# What a runtime computes with is float32.
+Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 
 
 class Record(BaseModel):
@@ -76,14 +97,21 @@ class ImageFormat(Record):
     layout: Literal["NCHW", "NHWC"]
     range: tuple[float, float]
 
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "ImageFormat":
+        form = (self.dtype, self.layout, self.range)
+        if form not in (("float32", "NCHW", (-1, 1)), ("uint8", "NHWC", (0, 255))):
+            raise ValueError("float32 is NCHW in [-1, 1], uint8 is NHWC in [0, 255]")
+        return self
+
 
 class Latent(Record):
     """The latent: a diffusion model sees (z - shift) * scaling_factor; None where it is not published."""
 
-    channels: Annotated[int, Field(ge=1)]
-    downsample: Annotated[int, Field(ge=1)]
-    scaling_factor: float | None
-    shift: float
+    channels: Size
+    downsample: Size
+    scaling_factor: Annotated[float, Field(gt=0, le=FLOAT32_MAX)] | None
+    shift: Number
 
 
 class Port(Record):
@@ -91,11 +119,12 @@ class Port(Record):
 
     name: str
     dtype: Literal["float32", "uint8", "int64"]
-    shape: tuple[Dim, ...]
+    shape: Items[Dim]
 
-    def resolve(self, axes: dict[str, int]) -> tuple[int, ...]:
+    def resolve(self, axes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape for given values of the named axes."""
-        return tuple(dim if isinstance(dim, int) else _evaluate(dim, axes) for dim in self.shape)
+        sizes = (split_dim(dim) for dim in self.shape)
+        return tuple(size if axis is None else size * axes[axis] for size, axis in sizes)
 
     def axes(self, shape: tuple[int, ...]) -> dict[str, int] | None:
         """The values of the named axes that give ``shape``; None where no values do."""
@@ -103,31 +132,29 @@ class Port(Record):
         if len(shape) != len(self.shape):
             return None
         for dim, size in zip(self.shape, shape, strict=True):
-            if isinstance(dim, int):
-                if dim != size:
+            factor, name = split_dim(dim)
+            if name is None:
+                if factor != size:
                     return None
                 continue
-            factor, name = _split(dim)
             if size % factor or found.setdefault(name, size // factor) != size // factor:
                 return None
         return found
 
 
-def _split(dim: str) -> tuple[int, str]:
+def split_dim(dim: Dim) -> tuple[int, str | None]:
+    """A dimension as a factor and the axis that it multiplies; a fixed one is its size and None."""
+    if isinstance(dim, int):
+        return dim, None
     factor, star, name = dim.partition("*")
     return (int(factor), name) if star else (1, factor)
-
-
-def _evaluate(dim: str, axes: dict[str, int]) -> int:
-    factor, name = _split(dim)
-    return factor * axes[name]
 
 
 class AxisRange(Record):
     """The values that a named axis may take, both ends included."""
 
-    min: Annotated[int, Field(ge=1)]
-    max: Annotated[int, Field(ge=1)]
+    min: Size
+    max: Size
 
     @model_validator(mode="after")
     def _ordered(self) -> "AxisRange":
@@ -146,14 +173,14 @@ class Graph(Record):
     """
 
     path: RelativePath
-    data: tuple[RelativePath, ...]
+    data: Items[RelativePath]
     target: Literal["generic", "cpu", "cuda", "tensorrt", "web"]
     precision: Literal["fp32"]
     opset: Annotated[int, Field(ge=18, le=23)]
-    activation_bytes: Annotated[int, Field(ge=0)]
-    attention_bytes: Annotated[int, Field(ge=0)]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    activation_bytes: Bytes
+    attention_bytes: Bytes
+    inputs: Items[Port]
+    outputs: Items[Port]
     ranges: dict[AxisName, AxisRange]
 
     def outside(self, axes: dict[str, int]) -> AxisName | None:
@@ -163,13 +190,32 @@ class Graph(Record):
                 return name
         return None
 
+    def latent_axes(
+        self, rows: int, *, channels: int, grid: tuple[int, int]
+    ) -> dict[str, int] | None:
+        """The named axes of a run over ``rows`` latents; None where the graph does not take them.
+
+        For a graph whose first input is the latent. One of a fixed batch runs full, with fewer rows as well.
+        """
+        fixed = self.inputs[0].shape[0]
+        batch = max(rows, fixed) if isinstance(fixed, int) else rows
+        axes = self.inputs[0].axes((batch, channels, *grid))
+        return None if axes is None or self.outside(axes) is not None else axes
+
     @model_validator(mode="after")
     def _every_axis_has_a_range(self) -> "Graph":
-        dims = [dim for port in (*self.inputs, *self.outputs) for dim in port.shape]
-        names = {_split(dim)[1] for dim in dims if isinstance(dim, str)}
+        given, made = _axis_names(self.inputs), _axis_names(self.outputs)
+        names = given | made
         if names != set(self.ranges):
             raise ValueError(f"named axes {sorted(names)} and ranges {sorted(self.ranges)} differ")
+        if made - given:
+            raise ValueError(f"no input has the named axes {sorted(made - given)} of the outputs")
         return self
+
+
+def _axis_names(ports: tuple[Port, ...]) -> set[str]:
+    axes = (split_dim(dim)[1] for port in ports for dim in port.shape)
+    return {axis for axis in axes if axis is not None}
 
 
 class Schedule(Record):
@@ -178,7 +224,7 @@ class Schedule(Record):
     kind: Literal["linear", "scaled_linear", "flow"]
     beta_start: float | None
     beta_end: float | None
-    train_steps: Annotated[int, Field(ge=1)]
+    train_steps: Annotated[int, Field(ge=2, le=noise_schedule.MAX_TRAIN_STEPS)]
     shift: float
 
 
@@ -189,7 +235,7 @@ class Diffusion(Record):
     learned_variance: bool
     schedule: Schedule
     timesteps: tuple[float, float]
-    grid: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    grid: tuple[Size, Size]
 
     @classmethod
     def of(cls, diffusion: noise_schedule.Diffusion, *, grid: tuple[int, int]) -> "Diffusion":
@@ -217,25 +263,49 @@ class Diffusion(Record):
             schedule=noise_schedule.Schedule(**self.schedule.model_dump()),
         )
 
+    @model_validator(mode="after")
+    def _times_are_those_of_the_schedule(self) -> "Diffusion":
+        try:
+            first, last = self.to_diffusion().timesteps
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        if self.timesteps != (first, last):
+            raise ValueError(f"timesteps of this schedule are {first:g} and {last:g}")
+        return self
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+ClassName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)
+]
+
 
 class Conditioning(Record):
     """What the transformer is conditioned on. A class model has ``num_classes`` labels and the null label."""
 
     kind: Literal["none", "class"]
-    num_classes: Annotated[int, Field(ge=1)] | None
-    null_label: Annotated[int, Field(ge=0)] | None
-    class_names: tuple[str, ...] | None
+    num_classes: Size | None
+    null_label: Size | None
+    class_names: Items[ClassName] | None
 
     @model_validator(mode="after")
     def _classes_are_complete(self) -> "Conditioning":
-        if (self.kind == "class") != (self.num_classes is not None and self.null_label is not None):
+        counts = [number for number in (self.num_classes, self.null_label) if number is not None]
+        if len(counts) != (2 if self.kind == "class" else 0):
             raise ValueError("num_classes and null_label go with the kind class")
+        if counts != sorted(counts):
+            raise ValueError(f"null_label {self.null_label} is one of {self.num_classes} classes")
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise ValueError(f"{len(self.class_names)} class names for {self.num_classes} classes")
         return self
 
 
-Coefficients = Annotated[tuple[float, ...], Field(min_length=1, max_length=17)]
+Coefficients = Annotated[Items[Number], Field(min_length=1, max_length=17)]
 
 
 def _is_none(value: object) -> bool:
@@ -245,13 +315,15 @@ def _is_none(value: object) -> bool:
 class SamplerRow(Record):
     """One evaluation of the network: see docs/bundle-format.md. Keys that a row does not need are left out."""
 
-    t: float
-    m: tuple[float, float]
+    t: Number
+    m: tuple[Number, Number]
     x: Coefficients
     base: Literal["x"] | Coefficients | None = Field(default=None, exclude_if=_is_none)
-    s: float | None = Field(default=None, exclude_if=_is_none)
-    v: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
-    start: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
+    s: Annotated[float, Field(ge=0, le=FLOAT32_MAX)] | None = Field(
+        default=None, exclude_if=_is_none
+    )
+    v: tuple[Number, Number] | None = Field(default=None, exclude_if=_is_none)
+    start: tuple[Number, Number] | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _one_noise(self) -> "SamplerRow":
@@ -266,8 +338,8 @@ class SamplerTable(Record):
     ``time_features`` is a file with a row of features for each of them, where the transformer takes those.
     """
 
-    init: float
-    rows: Annotated[tuple[SamplerRow, ...], Field(min_length=1, max_length=1000)]
+    init: Number
+    rows: Annotated[Items[SamplerRow], Field(min_length=1, max_length=1000)]
     time_features: RelativePath | None
 
     @classmethod
@@ -280,6 +352,14 @@ class SamplerTable(Record):
         """The table, to be run."""
         return Table(init=self.init, rows=tuple(Row(**dict(row)) for row in self.rows))
 
+    @model_validator(mode="after")
+    def _rows_can_be_walked(self) -> "SamplerTable":
+        try:
+            self.to_table()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
 
 SamplerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}:[1-9][0-9]{0,3}$")]
 
@@ -287,14 +367,21 @@ SamplerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}:[1-9][
 class Samplers(Record):
     """The tables by name, and what is used where nothing is said."""
 
-    tables: Annotated[dict[SamplerName, SamplerTable], Field(min_length=1)]
+    tables: Annotated[dict[SamplerName, SamplerTable], Field(min_length=1, max_length=MAX_TABLES)]
     default: SamplerName
-    default_guidance: Annotated[float, Field(ge=1)]
+    default_guidance: Annotated[float, Field(ge=1, le=FLOAT32_MAX)]
 
     @model_validator(mode="after")
     def _default_is_there(self) -> "Samplers":
         if self.default not in self.tables:
-            raise ValueError(f"the default {self.default} is none of {sorted(self.tables)}")
+            raise ValueError(f"the default {self.default} is none of the tables")
+        return self
+
+    @model_validator(mode="after")
+    def _names_tell_the_evaluations(self) -> "Samplers":
+        for name, table in self.tables.items():
+            if int(name.rpartition(":")[2]) != len(table.rows):
+                raise ValueError(f"{name} has {len(table.rows)} rows")
         return self
 
 
@@ -310,7 +397,7 @@ class File(Record):
     """A file of the bundle."""
 
     sha256: Sha256
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Bytes
 
 
 class Bound(Record):
@@ -348,7 +435,8 @@ class Simplification(Record):
 class Manifest(Record):
     """A whole manifest. Every file of the bundle but the manifest itself is in ``files``.
 
-    ``diffusion``, ``conditioning``, ``samplers`` and ``noise`` stand beside a transformer, and are null without.
+    ``diffusion``, ``conditioning``, ``samplers``, ``noise`` and ``model.transformer`` stand beside a transformer,
+    and are null without.
     """
 
     format_version: Literal[1]
@@ -361,16 +449,34 @@ class Manifest(Record):
     graphs: dict[GraphName, Graph]
     samplers: Samplers | None
     noise: Literal["philox4x32-10-v1"] | None
-    golden: tuple[Golden, ...]
-    simplification: tuple[Simplification, ...]
-    parity: tuple[ParityRecord, ...]
+    golden: Items[Golden]
+    simplification: Items[Simplification]
+    parity: Items[ParityRecord]
     files: dict[RelativePath, File]
 
     @model_validator(mode="after")
     def _a_transformer_says_how_it_is_sampled(self) -> "Manifest":
-        parts = (self.diffusion, self.conditioning, self.samplers, self.noise)
-        if [part is not None for part in parts] != 4 * ["transformer" in self.graphs]:
-            raise ValueError("diffusion, conditioning, samplers and noise go with a transformer")
+        generates = "transformer" in self.graphs
+        described = (self.diffusion, self.conditioning, self.samplers, self.noise)
+        parts = (*described, self.model.transformer)
+        if any((part is not None) != generates for part in parts):
+            raise ValueError(
+                "diffusion, conditioning, samplers, noise and model.transformer go with a transformer"
+            )
+        if generates and ("decoder" not in self.graphs or self.latent.scaling_factor is None):
+            raise ValueError("a transformer needs a decoder and latent.scaling_factor")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_such_as_the_transformer_takes(self) -> "Manifest":
+        if self.diffusion is None or self.samplers is None:
+            return self
+        first, last = self.diffusion.timesteps
+        for name, table in self.samplers.tables.items():
+            if not all(first <= row.t <= last for row in table.rows):
+                raise ValueError(f"{name} has a t that is not from {first:g} to {last:g}")
+            if not self.diffusion.learned_variance and any(row.v is not None for row in table.rows):
+                raise ValueError(f"{name} has v, and the transformer no learned variance")
         return self
 
     @model_validator(mode="after")
@@ -384,7 +490,8 @@ class Manifest(Record):
             named += [name for name in features if name is not None]
         missing = sorted(set(named) - set(self.files))
         if missing:
-            raise ValueError(f"not listed in files: {', '.join(missing)}")
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise ValueError(f"not listed in files: {missing[0]}{more}")
         return self
 
     @model_validator(mode="after")

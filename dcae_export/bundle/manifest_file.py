@@ -9,6 +9,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from dcae_export.bundle.files import open_inside
+from dcae_export.bundle.interface import check_interface
 from dcae_export.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -17,8 +18,11 @@ from dcae_export.bundle.manifest import (
 )
 from dcae_export.errors import BundleError, RefusedError
 
-# A manifest has two graphs, a few golden cases and their records: tens of kilobytes. This leaves ample room.
+# Graphs, golden cases and their records take tens of kilobytes, the longest sampler's table one megabyte.
 MAX_MANIFEST_BYTES = 4 * 2**20
+# The errors of a validation are collected, and each takes a hundred times the bytes that it needs in the file.
+_MAX_KEYS = 256
+_MAX_ERRORS = 1000
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -28,18 +32,35 @@ def read_manifest(root: Path) -> Manifest:
         BundleError: It is missing, oversized, malformed or of a newer format.
         RefusedError: It is a link, or names a path outside the bundle.
     """
-    text = _read_text(root)
+    return parse_manifest(_read_text(root))
+
+
+def parse_manifest(text: str) -> Manifest:
+    """The manifest that its file's text states.
+
+    Raises:
+        BundleError: It is malformed, contradicts itself, or is of a newer format.
+        RefusedError: It names a path outside the bundle.
+    """
     _check_format(format_version(text))
     try:
-        return Manifest.model_validate_json(text, strict=True)
+        manifest = Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
         _raise_in_one_line(error)
+    check_interface(manifest)
+    return manifest
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """A manifest as its file holds it."""
+    """A manifest as its file holds it.
+
+    Raises:
+        BundleError: It is longer than a reader accepts.
+    """
     content = manifest.model_dump(mode="json")
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    _check_size(len(text.encode()))
+    return text
 
 
 def is_bundle(root: Path) -> bool:
@@ -53,17 +74,18 @@ def is_bundle(root: Path) -> bool:
 
 def _read_text(root: Path) -> str:
     with open_inside(root, MANIFEST_NAME) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_MANIFEST_BYTES:
-            raise BundleError(
-                f"{MANIFEST_NAME}: {size} bytes, at most {MAX_MANIFEST_BYTES} are read"
-            )
+        _check_size(os.fstat(file.fileno()).st_size)
         # One byte more than the limit, so that a file that grew meanwhile is not read as a prefix.
         data = file.read(MAX_MANIFEST_BYTES + 1)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise BundleError(f"{MANIFEST_NAME}: not UTF-8 at byte {error.start}") from error
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{MANIFEST_NAME}: {size} bytes, at most {MAX_MANIFEST_BYTES} are read")
 
 
 def format_version(text: str) -> int:
@@ -94,6 +116,8 @@ class _Object(dict[str, object]):
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> _Object:
     content = _Object(pairs)
+    if len(content) > _MAX_KEYS:
+        raise ValueError(f"{len(content)} keys in one object, at most {_MAX_KEYS} are read")
     if len(content) != len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
@@ -116,6 +140,8 @@ def _check_format(version: int) -> None:
 
 
 def _raise_in_one_line(error: ValidationError) -> NoReturn:
+    if error.error_count() > _MAX_ERRORS:
+        raise BundleError(f"{MANIFEST_NAME}: {error.error_count()} errors") from None
     details = error.errors(include_url=False, include_input=False)
     for detail in details:
         if detail.get("ctx", {}).get("pattern") == RELATIVE_PATH_PATTERN:

@@ -121,6 +121,31 @@ class Bundle:
             {port.name: self.array(case.outputs[port.name], port) for port in graph.outputs},
         )
 
+    def time_features(self, sampler: str) -> NDArray[np.generic] | None:
+        """The features of the time for each row of a sampler's table, (rows, width) float32.
+
+        None where the transformer takes the times themselves.
+
+        Raises:
+            BundleError: The file is no such array, or has two rows of features for one time.
+            RefusedError: Its hash differs.
+        """
+        manifest = self.manifest
+        assert manifest.samplers is not None
+        table = manifest.samplers.tables[sampler]
+        if table.time_features is None:
+            return None
+        (port,) = (p for p in manifest.graphs["transformer"].inputs if p.name == "time_features")
+        shape = (len(table.rows), *port.shape[1:])
+        array = self.array(table.time_features, port.model_copy(update={"shape": shape}))
+        times = np.array([row.t for row in table.to_table().rows])
+        _, first, of_time = np.unique(times, return_index=True, return_inverse=True)
+        if not np.array_equal(array, array[first[of_time]]):
+            raise BundleError(
+                f"{table.time_features}: different features of one time; export the bundle again"
+            )
+        return array
+
     def verify(self) -> None:
         """Check everything, hashes included even where the bundle was opened without.
 
@@ -136,6 +161,9 @@ class Bundle:
         for case in strict.manifest.golden:
             strict.golden(case)
             used.update((*case.inputs.values(), *case.outputs.values()))
+        if strict.manifest.samplers is not None:
+            for name in strict.manifest.samplers.tables:
+                strict.time_features(name)
         for name in set(strict.manifest.files) - used:
             strict._check_contents(name)
 
@@ -231,6 +259,8 @@ def _decode_array(data: bytes, port: Port) -> NDArray[np.generic]:
     if len(data) - header.start != size:
         raise ValueError(f"has {len(data) - header.start} bytes of data, {size} expected")
     values = np.frombuffer(data, dtype.newbyteorder("<"), offset=header.start)
+    if not np.isfinite(values).all():
+        raise ValueError("holds values that are not finite")
     return values.astype(dtype).reshape(header.shape)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcae_export.bundle.manifest import MANIFEST_NAME, Samplers, SamplerTable
-from dcae_export.bundle.manifest_file import manifest_text, read_manifest
+from dcae_export.bundle.manifest_file import manifest_text, parse_manifest, read_manifest
 from dcae_export.bundle.writer import writer_lock
 from dcae_export.errors import BundleError, UsageError
 from dcae_export.sampling.solvers import make_table
@@ -21,7 +21,7 @@ def edit_samplers(root: Path, added: Sequence[str], *, default: str | None) -> S
 
     Raises:
         UsageError: A sampler that does not exist or does not go with this bundle's diffusion.
-        BundleError: The bundle has no transformer, or cannot be written.
+        BundleError: The bundle has no transformer, would hold more than a reader accepts, or cannot be written.
         BusyError: Another process writes the bundle.
     """
     with writer_lock(root):
@@ -43,6 +43,8 @@ def edit_samplers(root: Path, added: Sequence[str], *, default: str | None) -> S
             )
         samplers = manifest.samplers.model_copy(update={"tables": tables, "default": chosen})
         text = manifest_text(manifest.model_copy(update={"samplers": samplers}))
+        # What the reader refuses is never published; a copy with changes was not validated.
+        parse_manifest(text)
         staged = root / _STAGED
         try:
             with staged.open("wb") as file:

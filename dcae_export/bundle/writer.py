@@ -143,6 +143,9 @@ class BundleWriter:
             bundle.check_graph(name)
         for case in bundle.manifest.golden:
             bundle.golden(case)
+        if bundle.manifest.samplers is not None:
+            for name in bundle.manifest.samplers.tables:
+                bundle.time_features(name)
 
     def _names(self) -> list[str]:
         paths = (

@@ -24,10 +24,13 @@ def finite(value: float) -> float | None:
 
 def print_note(message: str) -> None:
     """Print one line for the person, not for the pipe."""
+    click.echo(one_line(message), err=True)
+
+
+def one_line(message: str) -> str:
+    """The line that a note is printed as."""
     # A name of a file may hold line breaks and escape sequences, which are not to reach the terminal.
-    line = " ".join(message.split())
-    printable = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    click.echo(f"dcae: {printable}", err=True)
+    return f"dcae: {_printable(' '.join(message.split()))}"
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -36,14 +39,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    unbounded = sum(max(len(row[at]) for row in (columns, *rows)) + 2 for at in range(len(columns)))
+    # Header and cells are texts: plain strings would be read as markup.
+    header, *body = (
+        [Text(_printable(cell), overflow="fold") for cell in row] for row in (columns, *rows)
+    )
+    unbounded = sum(max(len(row[at]) for row in (header, *body)) + 2 for at in range(len(header)))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else unbounded)
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in header:
+        table.add_column(title)
+    for row in body:
+        table.add_row(*row)
     with console.capture() as capture:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _printable(text: str) -> str:
+    """Text as one line that cannot drive the terminal: names in files may hold line breaks and escape sequences."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def size_text(num_bytes: int) -> str:

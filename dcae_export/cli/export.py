@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     metavar="PATH|ORG/NAME|random:SEED",
-    help="Weights.  [default: the variant's official ones, from the hub]",
+    help="Weights, or a finished training run.  [default: the variant's official ones, from the hub]",
 )
-@click.option("--out", metavar="FOLDER", help="The bundle.  [default: ./ and the variant's name]")
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    help="The bundle.  [default: ./ and the variant's or the run's name]",
+)
 @click.option(
     "--target",
     type=click.Choice(get_args(TargetName)),
@@ -103,10 +107,13 @@ def command(
 
     Every graph is compared with PyTorch as it was saved, before the bundle appears.
     """
-    from dcae_export.export.recipe import ExportRecipe, find_recipe
+    from dcae_export.export.recipe import ExportRecipe
+    from dcae_export.recipe_files import find_recipe
     from dcae_export.yaml_file import load
 
-    recipe = ExportRecipe() if recipe_name is None else load(find_recipe(recipe_name), ExportRecipe)
+    recipe = ExportRecipe()
+    if recipe_name is not None:
+        recipe = load(find_recipe(recipe_name, kind="export"), ExportRecipe)
     recipe = recipe.model_copy(
         update={name: value for name, value in given.items() if value not in (None, ())}
     )
@@ -119,7 +126,7 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
     from dcae_export.models.presets import PRESETS, preset_name
 
     options = recipe.options()
-    target = recipe.out
+    target = recipe.out or _run_name(recipe)
     variant = recipe.variant
     if recipe.transformer is not None:
         name, variant = _transformer(recipe)
@@ -131,6 +138,14 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
         target = target or preset_name(variant)
     if target is not None and not force and Path(target).exists():
         raise BundleError(f"{target}: exists; --force replaces it, --out names another")
+
+
+def _run_name(recipe: "ExportRecipe") -> str | None:
+    """What a bundle of a training run is called unless told otherwise: as the run's folder."""
+    from dcae_export.models.finished_run import is_run
+
+    weights = None if recipe.weights is None else Path(recipe.weights).expanduser()
+    return weights.resolve().name if weights is not None and is_run(weights) else None
 
 
 def _transformer(recipe: "ExportRecipe") -> tuple[str, str]:
@@ -205,8 +220,9 @@ def _target(
 ) -> Path:
     from dcae_export.models.presets import PRESETS
 
-    if recipe.out is not None:
-        return Path(recipe.out)
+    chosen = recipe.out or _run_name(recipe)
+    if chosen is not None:
+        return Path(chosen)
     if checkpoint.preset not in PRESETS:
         raise UsageError("these weights are of no published variant; name the bundle with --out")
     return Path(checkpoint.preset if transformer is None else transformer.checkpoint.preset)

@@ -23,6 +23,10 @@ _INSTALL_LINES = {
     "onnx_ir": "dcae-export[export]",
     "onnxscript": "dcae-export[export]",
     "diffusers": "dcae-export[export]",
+    "accelerate": "dcae-export[train]",
+    "torchmetrics": "dcae-export[train]",
+    "webdataset": "dcae-export[train]",
+    "PIL": "dcae-export[train]",
     "onnxruntime": "dcae-export[cpu]",
     "openvino": "openvino",
 }

@@ -190,7 +190,7 @@ def _file_stem(label: int | str | None) -> str:
 def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
     from dcae_export.runtime.latent import read_noise
 
-    image = None if request.picture is None else _picture(pipeline, request.picture, request.size)
+    image = None if request.picture is None else _picture(pipeline, request, request.picture)
     strength = 1.0 if image is None else request.strength
     steps = pipeline.evaluations(
         len(request.labels),
@@ -218,11 +218,14 @@ def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
         )
 
 
-def _picture(pipeline: "Pipeline", path: Path, size: tuple[int, int] | None) -> "NDArray[np.uint8]":
+def _picture(pipeline: "Pipeline", request: _Request, path: Path) -> "NDArray[np.uint8]":
     from dcae_export.runtime.fit import cover
     from dcae_export.runtime.picture_file import read_picture
 
-    return cover(read_picture(path), size=pipeline.size if size is None else size)
+    size = pipeline.checked_size(
+        request.size, images=len(request.labels), guidance=request.guidance
+    )
+    return cover(read_picture(path), size=size)
 
 
 def _write(images: "NDArray[np.uint8]", targets: list[Path], *, force: bool) -> None:

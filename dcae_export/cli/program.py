@@ -21,6 +21,9 @@ _COMMANDS = {
     "doctor": "Check the installation.",
     "list": "List the published autoencoders and transformers.",
     "weights": "Convert checkpoints between layouts.",
+    "train": "Train an autoencoder on pictures.",
+    "recipes": "List the recipes that come with this package, or copy them.",
+    "shards": "Write a folder of pictures as shards, for training.",
 }
 _EXAMPLES = (
     "dcae export --variant f64",

@@ -17,6 +17,7 @@ import torch
 import dcae_export
 from dcae_export.bundle.manifest import (
     FORMAT_VERSION,
+    MAX_TABLES,
     Conditioning,
     Diffusion,
     GraphName,
@@ -169,7 +170,9 @@ def _generation(
             f"{checkpoint.preset} has no scaling factor, so no transformer fits its latents"
         )
     network = transformer.checkpoint
-    names = transformer.samplers or (network.default_sampler,)
+    names = tuple(dict.fromkeys(transformer.samplers or (network.default_sampler,)))
+    if len(names) > MAX_TABLES:
+        raise UsageError(f"{len(names)} samplers, a bundle has at most {MAX_TABLES}")
     classes = network.config.num_classes
     listed = transformer.class_names
     if listed is None and network.preset in TRANSFORMERS:
@@ -185,9 +188,7 @@ def _generation(
             class_names=listed,
         ),
         samplers=Samplers(
-            tables={
-                name: _sampler(name, network, options, staging) for name in dict.fromkeys(names)
-            },
+            tables={name: _sampler(name, network, options, staging) for name in names},
             default=names[0],
             default_guidance=network.default_guidance,
         ),

@@ -5,21 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-import dcae_export
 from dcae_export.export.options import ExportOptions, SimplifierName, parse_size
 from dcae_export.export.target import TargetName
-
-
-def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with this package."""
-    shipped = shipped_recipes().get(name)
-    return shipped if shipped is not None and not Path(name).exists() else Path(name)
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """The recipes that come with this package, by name."""
-    folder = Path(dcae_export.__file__).parent / "recipes" / "export"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def _size(value: object) -> object:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcae_export.models.layers import RMSNorm2d, at_least_float32
+from dcae_export.models.layers import RMSNorm2d, at_least_float32, without_autocast
 
 HEAD_DIM = 32
 
@@ -34,7 +34,8 @@ class LinearAttention(nn.Module):
     """Multi-scale ReLU linear attention (LiteMLA) with an RMS norm at its end.
 
     Channels of ``qkv`` are grouped per head: q, k, v of head 0, then of head 1, and so on.
-    Sums and the division run in float32 or wider: in float16 the epsilon is 0 and sums over 4096 positions overflow.
+    Sums and the division run in float32 or wider, under autocast too: in float16 the epsilon is 0 and sums over
+    4096 positions overflow.
     """
 
     eps: float | Tensor = 1e-15
@@ -52,12 +53,14 @@ class LinearAttention(nn.Module):
             qkv = torch.cat([qkv, *(conv(qkv) for conv in self.multiscale)], dim=1)
         heads = qkv.shape[1] // (3 * HEAD_DIM)
         qkv_BGDN = qkv.reshape(x_BCHW.shape[0], heads, 3 * HEAD_DIM, -1)
-        qkv_BGDN = qkv_BGDN.to(at_least_float32(qkv))
-        q_BGDN, k_BGDN, v_BGDN = torch.split(qkv_BGDN, HEAD_DIM, dim=2)
-        q_BGDN, k_BGND = F.relu(q_BGDN), F.relu(k_BGDN).transpose(2, 3)
-        out_BGDN = (v_BGDN @ k_BGND) @ q_BGDN
-        weight_BG1N = k_BGND.sum(dim=2, keepdim=True) @ q_BGDN
-        out_BGDN = out_BGDN / (weight_BG1N + self.eps)
+        # Autocast would cast the products back.
+        with without_autocast(qkv):
+            qkv_BGDN = qkv_BGDN.to(at_least_float32(qkv))
+            q_BGDN, k_BGDN, v_BGDN = torch.split(qkv_BGDN, HEAD_DIM, dim=2)
+            q_BGDN, k_BGND = F.relu(q_BGDN), F.relu(k_BGDN).transpose(2, 3)
+            out_BGDN = (v_BGDN @ k_BGND) @ q_BGDN
+            weight_BG1N = k_BGND.sum(dim=2, keepdim=True) @ q_BGDN
+            out_BGDN = out_BGDN / (weight_BG1N + self.eps)
         out_BCHW = out_BGDN.to(qkv.dtype).reshape(x_BCHW.shape[0], -1, *x_BCHW.shape[2:])
         return self.norm(self.proj(out_BCHW))
 

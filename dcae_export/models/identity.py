@@ -54,6 +54,17 @@ def preset_of(config: NetworkConfig) -> str:
     return _only(found, "this configuration") if found else CUSTOM
 
 
+def has_graph_of(config: NetworkConfig, variant: str) -> bool:
+    """Whether a configuration is a variant's but for the scaling factor, which a training measures anew.
+
+    Raises:
+        UsageError: No such variant.
+    """
+    published = PRESETS[preset_name(variant)].config
+    measured = dataclasses.replace(published, scaling_factor=config.scaling_factor)
+    return _essence(measured) == _essence(config)
+
+
 def _of_preset(name: str) -> Identity:
     return Identity(preset=name, config=PRESETS[name].config)
 

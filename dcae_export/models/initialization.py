@@ -1,4 +1,4 @@
-"""Starting values for parameters: for training, and random ones that hide nothing from a comparison."""
+"""Starting values for parameters: the transformers' for training, and random ones that hide nothing from a comparison."""
 
 import math
 import zlib
@@ -7,39 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dcae_export.models.attention import EfficientViTBlock
 from dcae_export.models.dit import DiT
-from dcae_export.models.layers import ResBlock, RMSNorm2d
 from dcae_export.models.uvit import UViT
 
-Norms = (RMSNorm2d, nn.BatchNorm2d)
 TRANSFORMER_STD = 0.02
 # Vectors that are looked up or added, not multiplied by: they are of the size of what they join.
 _VECTORS = ("embedding_table.weight", "pos_embed")
-
-
-@torch.no_grad()
-def initialize_for_training(module: nn.Module, *, generator: torch.Generator | None = None) -> None:
-    """Draw convolution weights with unit gain; residual branches start as zero.
-
-    A branch that ends in a norm of weight 0 leaves the identity and, around a change of resolution, the
-    residual-autoencoding shortcuts: training starts from a linear path that already reconstructs.
-    """
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            std = 1.0 / math.sqrt(part.weight[0].numel())
-            part.weight.normal_(0.0, std, generator=generator)
-            if part.bias is not None:
-                part.bias.zero_()
-        elif isinstance(part, Norms):
-            part.weight.fill_(1.0)
-            part.bias.zero_()
-    for part in module.modules():
-        if isinstance(part, ResBlock):
-            _zero(part.norm)
-        elif isinstance(part, EfficientViTBlock):
-            _zero(part.attention.norm)
-            _zero(part.mlp.norm)
 
 
 @torch.no_grad()
@@ -85,11 +58,6 @@ def initialize_uvit_for_training(uvit: UViT, *, generator: torch.Generator | Non
         elif isinstance(part, nn.LayerNorm):
             part.weight.fill_(1.0)
             part.bias.zero_()
-
-
-def _zero(norm: nn.Module) -> None:
-    assert isinstance(norm, Norms)
-    norm.weight.zero_()
 
 
 def _zero_bias(layer: nn.Linear | nn.Conv2d) -> None:

@@ -7,6 +7,8 @@ change of resolution: space-to-channel followed by a channel average on the way 
 duplication followed by channel-to-space on the way up.
 """
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,17 @@ from torch import Tensor, nn
 def at_least_float32(x: Tensor) -> torch.dtype:
     """The dtype of ``x``, or float32 where that is narrower."""
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Switch autocast off where it is on for the device of ``x``.
+
+    Where it is off, as in every trace, nothing is entered: an exported graph shows nothing of it.
+    """
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 class RMSNorm2d(nn.Module):

@@ -7,6 +7,8 @@ from pathlib import Path
 from dcae_export import hub
 from dcae_export.errors import HubError, UsageError, WeightsError
 from dcae_export.models.checkpoint_folder import STEMS
+from dcae_export.models.finished_run import is_run, model_of
+from dcae_export.models.identity import CUSTOM, has_graph_of
 from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.tensor_files import INDEX_SUFFIX, SUFFIXES
 from dcae_export.models.transformer_presets import transformer_preset
@@ -41,10 +43,14 @@ class _Found:
 
     path: Path
     source: str
+    of_run: bool = False
 
 
 def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
     """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official one.
+
+    A folder may be that of a finished training run: it holds no published preset, and has a scaling factor of
+    its own; ``variant`` says which graph it must have.
 
     Raises:
         UsageError: No such variant, none where one is needed, or a malformed seed.
@@ -63,7 +69,11 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
         return random_checkpoint(variant, seed=seed)
     else:
         found = _find(weights)
-    return dataclasses.replace(load_checkpoint(found.path, variant=variant), source=found.source)
+    checkpoint = load_checkpoint(found.path, variant=None if found.of_run else variant)
+    if found.of_run and variant is not None and not has_graph_of(checkpoint.config, variant):
+        raise WeightsError(f"{weights}: a run that trained another network than {variant}")
+    preset = CUSTOM if found.of_run else checkpoint.preset
+    return dataclasses.replace(checkpoint, preset=preset, source=found.source)
 
 
 def resolve_transformer(
@@ -110,6 +120,8 @@ def _seed(weights: str) -> int:
 
 def _find(weights: str) -> _Found:
     path = Path(weights).expanduser()
+    if is_run(path):
+        return _Found(path=model_of(path), source=str(path), of_run=True)
     if path.exists() or path.name.endswith(SUFFIXES):
         return _Found(path=path, source=str(path))
     if hub.is_repository_name(weights):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from dcae_export.runtime.session import Session
 
 Latents = NDArray[np.float32]
+Element = TypeVar("Element", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +64,10 @@ class GuidedNetwork:
         fixed = self.session.graph.inputs[0].shape[0]
         if isinstance(fixed, int) and fixed != rows:
             # A graph of a fixed batch runs full: the last row stands in for those that are missing.
-            inputs = {name: _filled(array, fixed) for name, array in inputs.items()}
+            inputs = {name: filled(array, fixed) for name, array in inputs.items()}
         return self.session.run(inputs)["output"][:rows].astype(np.float32, copy=False)
 
 
-def _filled(array: NDArray[np.generic], rows: int) -> NDArray[np.generic]:
+def filled(array: NDArray[Element], rows: int) -> NDArray[Element]:
+    """``array`` with its last row repeated until there are ``rows``."""
     return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])

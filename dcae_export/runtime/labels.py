@@ -1,6 +1,7 @@
 """Labels by number or by name."""
 
 import difflib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.manifest import Conditioning
 from dcae_export.errors import UsageError
+
+# A manifest's labels have ten digits at most; Python converts no more than 4300.
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
 
 
 def label_numbers(
@@ -34,7 +38,7 @@ def _number(label: int | str | None, conditioning: Conditioning) -> int:
     if label is None:
         assert conditioning.null_label is not None
         return conditioning.null_label
-    if isinstance(label, str) and not label.removeprefix("-").isdecimal():
+    if isinstance(label, str) and not _NUMBER.fullmatch(label):
         return _by_name(label, conditioning.class_names)
     number = int(label)
     assert conditioning.num_classes is not None

@@ -99,6 +99,32 @@ def read_header(data: bytes) -> PictureHeader:
     return header
 
 
+def read_size(start: bytes) -> tuple[int, int]:
+    """Read the size that a PNG, JPEG or WebP announces; whether the file is whole is not asked.
+
+    Args:
+        start: The beginning of the file, or all of it.
+
+    Returns:
+        (width, height) as stored, before the orientation is applied, at least 1 x 1.
+
+    Raises:
+        PictureError: If the bytes are of another format, damaged, the beginning of an animated WebP, or
+            end before the size.
+    """
+    if start.startswith(_PNG_SIGNATURE):
+        size = _png_size(start)
+    elif start.startswith(_JPEG_SIGNATURE):
+        size = _jpeg_size(start)
+    elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        size = _webp_size(start)
+    else:
+        raise PictureError("not a PNG, JPEG or WebP picture; convert it to one of them")
+    if 0 in size:
+        raise PictureError("the picture announces no pixels")
+    return size
+
+
 def _truncated(kind: PictureFormat, missing: str) -> PictureError:
     return PictureError(f"the {kind.value} is truncated: {missing}; fetch or save it again")
 
@@ -133,6 +159,14 @@ def _read_png(data: bytes) -> PictureHeader:
         orientation=_exif_orientation(bytes(bodies.get(b"eXIf", b""))),
         transparent_grey=_png_transparent_grey(depth, colour_type, transparency),
     )
+
+
+def _png_size(start: bytes) -> tuple[int, int]:
+    kind, body = next(_png_chunks(start))
+    if kind != b"IHDR" or len(body) != 13:
+        raise _damaged(PictureFormat.PNG, "it does not begin with IHDR")
+    width, height = struct.unpack_from(">II", body)
+    return width, height
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -191,6 +225,14 @@ def _read_jpeg(data: bytes) -> PictureHeader:
     )
 
 
+def _jpeg_size(start: bytes) -> tuple[int, int]:
+    for code, body in _jpeg_segments(start):
+        if code in _JPEG_FRAMES and len(body) >= 6:
+            height, width = struct.unpack_from(">HH", body, 1)
+            return width, height
+    raise _damaged(PictureFormat.JPEG, "it ends before any pixels")
+
+
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (code, body) of each segment up to the end-of-image marker."""
     start = 2
@@ -247,6 +289,20 @@ def _read_webp(data: bytes) -> PictureHeader:
     return PictureHeader(
         format=PictureFormat.WEBP, width=width, height=height, orientation=orientation
     )
+
+
+def _webp_size(start: bytes) -> tuple[int, int]:
+    # The first chunk has the size: of the canvas, or of the only picture.
+    body = memoryview(start)[20:]
+    match start[12:16]:
+        case b"VP8X":
+            return _vp8x_size(body)
+        case b"VP8 ":
+            return _vp8_size(body)
+        case b"VP8L":
+            return _vp8l_size(body)
+        case _:
+            raise _no_webp_pixels()
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

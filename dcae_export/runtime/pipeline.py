@@ -1,5 +1,7 @@
 """Generate pictures with a bundle: noise, the sampler's table, the decoder."""
 
+import bisect
+import math
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,12 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.bundle.manifest import Conditioning, Diffusion, Graph, Samplers
+from dcae_export.bundle.interface import default_grid
+from dcae_export.bundle.manifest import (
+    FLOAT32_MAX,
+    Conditioning,
+    Diffusion,
+    Graph,
+    GraphName,
+    Samplers,
+)
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import BundleError, ResourceError, UsageError
+from dcae_export.errors import BundleError, ParityError, ResourceError, UsageError
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
-from dcae_export.runtime.guidance import GuidedNetwork
+from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
 from dcae_export.runtime.memory import available_memory, return_free_memory
 from dcae_export.runtime.provider import Provider
@@ -27,6 +37,8 @@ Size = tuple[int, int]
 
 # Rows of one call share the reading of the weights; the memory of a run grows with them.
 IMAGES_PER_CALL = 4
+# Of the latent's size, for each row of a call: the state, its base, sixteen entries of history, what a step makes.
+_ARRAYS_PER_ROW = 24
 
 
 class Pipeline:
@@ -105,12 +117,22 @@ class Pipeline:
     @property
     def size(self) -> Size:
         """The (height, width) in pixels of an image where nothing else is asked for: that of the training."""
-        rows, columns = self.diffusion.grid
-        *_, fixed_rows, fixed_columns = self._graph("transformer").inputs[0].shape
-        if isinstance(fixed_rows, int) and isinstance(fixed_columns, int):
-            rows, columns = fixed_rows, fixed_columns
+        rows, columns = default_grid(self.diffusion, self._graph("transformer"))
         factor = self._autoencoder.downsample
         return factor * rows, factor * columns
+
+    def checked_size(
+        self, size: Size | None = None, *, images: int = 1, guidance: float | None = None
+    ) -> Size:
+        """The (height, width) of a request, known to be one that can be made before anything is brought to it.
+
+        Raises:
+            UsageError: The bundle does not make this size, or the guidance is no weight.
+            ResourceError: Not enough memory; the message names the sizes that fit.
+        """
+        grid = self._checked_grid(size, images, guided=self._is_guided(self._weight(guidance)))
+        factor = self._autoencoder.downsample
+        return factor * grid[0], factor * grid[1]
 
     def generate(  # noqa: PLR0913 - one argument for each option
         self,
@@ -131,7 +153,7 @@ class Pipeline:
             labels: Numbers or names; None is the null label, and the only one of an unconditional model.
             seed: Image i draws from seed + i, modulo 2^64.
             sampler: A table of the bundle; None is its default.
-            guidance: The guidance weight, 1 runs the labels' half alone; None is the bundle's default.
+            guidance: The guidance weight, from 0; 1 runs the labels' half alone; None is the bundle's default.
             latents: The noise to begin with in place of the seed's, (N, channels, h, w), in diffusion scale.
             size: (height, width) in pixels; None is ``size``.
             image: A picture to vary, (height, width, 3) of the request's size.
@@ -142,7 +164,7 @@ class Pipeline:
             RGB pictures, (N, H, W, 3).
 
         Raises:
-            UsageError: A label, sampler, size or shape that the bundle does not have.
+            UsageError: A label, sampler, size or shape that the bundle does not have, or a guidance that is no weight.
             ResourceError: Not enough memory; the message names the sizes that fit.
             CancelledError: ``on_step`` returned False.
             DcaeError: As ``Session.run``.
@@ -171,14 +193,14 @@ class Pipeline:
         """How often a request evaluates the transformer, and calls ``on_step``.
 
         Raises:
-            UsageError: The bundle has no such sampler.
+            UsageError: The bundle has no such sampler, or the guidance is no weight.
         """
         table = self.table(sampler)
         per_call = self._images_per_call(images, guided=self._is_guided(self._weight(guidance)))
         return -(-images // per_call) * (len(table.rows) - table.start_row(strength))
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
-        """The pictures of latents in diffusion scale: each image is one call of the decoder.
+        """The pictures of latents in diffusion scale: each image is one call of the decoder, but for a fixed batch.
 
         Args:
             latents: (N, channels, h, w).
@@ -187,12 +209,22 @@ class Pipeline:
             RGB pictures, (N, H, W, 3).
 
         Raises:
+            ParityError: The latents are not finite in the decoder's scale.
             DcaeError: As ``Autoencoder.decode``.
         """
         scaling_factor, shift = self._scale()
-        raw = latents / scaling_factor + shift
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            raw = latents / scaling_factor + shift
+        if not np.isfinite(raw).all():
+            raise ParityError("the latents are not finite; nothing was written")
+        rows = self._fixed_rows("decoder") or 1
         try:
-            return np.concatenate([self._autoencoder.decode(one[None]) for one in raw])
+            return np.concatenate(
+                [
+                    self._autoencoder.decode(filled(raw[at : at + rows], rows))
+                    for at in range(0, len(raw), rows)
+                ]
+            )[: len(raw)]
         finally:
             self._release()
 
@@ -221,17 +253,16 @@ class Pipeline:
         table = self.table(sampler)
         weight = self._weight(guidance)
         guided = self._is_guided(weight)
-        grid = self._grid(self.size if size is None else size)
+        grid = self._checked_grid(size, len(labels), guided=guided)
         noise = self._noise(len(labels), grid, seed, latents)
         per_call = self._images_per_call(len(labels), guided=guided)
-        self._require_memory(grid, per_call * (2 if guided else 1))
+        features = self._time_features(sampler, table)
         first_row, start = 0, None
         if image is not None:
             first_row = table.start_row(strength)
             start = self._encode(image, grid)
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
-        features = self._time_features(sampler)
         session = self._open_transformer()
         try:
             return np.concatenate(
@@ -274,21 +305,21 @@ class Pipeline:
             )
         return self.samplers.tables[name].to_table()
 
-    def _time_features(self, sampler: str | None) -> dict[float, NDArray[np.float32]] | None:
+    def _time_features(
+        self, sampler: str | None, table: Table
+    ) -> dict[float, NDArray[np.float32]] | None:
         """The features of each time of a table, for transformers that take those."""
-        name = self.samplers.default if sampler is None else sampler
-        record = self.samplers.tables[name]
-        port = next(
-            (one for one in self._graph("transformer").inputs if one.name == "time_features"), None
-        )
-        if port is None:
+        array = self.bundle.time_features(self.samplers.default if sampler is None else sampler)
+        if array is None:
             return None
-        if record.time_features is None:
-            raise BundleError(f"{self.bundle.path}: {name} has no time features; export it again")
-        shape = (len(record.rows), *port.shape[1:])
-        array = self.bundle.array(record.time_features, port.model_copy(update={"shape": shape}))
-        times = (row.t for row in record.rows)
-        return {t: row.astype(np.float32) for t, row in zip(times, array, strict=True)}
+        return {row.t: one.astype(np.float32) for row, one in zip(table.rows, array, strict=True)}
+
+    def _checked_grid(self, size: Size | None, images: int, *, guided: bool) -> tuple[int, int]:
+        """The grid of a request, one that both graphs take and whose runs the memory holds."""
+        grid = self._grid(self.size if size is None else size)
+        per_call = self._images_per_call(images, guided=guided)
+        self._require_memory(grid, per_call * (2 if guided else 1))
+        return grid
 
     def _grid(self, size: Size) -> tuple[int, int]:
         factor = self._autoencoder.downsample
@@ -305,29 +336,35 @@ class Pipeline:
             )
         return grid
 
-    def _axes(self, name: str, batch: int, grid: tuple[int, int]) -> dict[str, int] | None:
+    def _axes(self, name: GraphName, batch: int, grid: tuple[int, int]) -> dict[str, int] | None:
         """The graph's named axes at a batch and grid; None where it does not take them."""
-        graph = self._graph(name)
-        shape = graph.inputs[0].shape
-        rows = shape[0] if isinstance(shape[0], int) else batch
         channels = self.bundle.manifest.latent.channels
-        axes = graph.inputs[0].axes((rows, channels, *grid))
-        return None if axes is None or graph.outside(axes) is not None else axes
+        return self._graph(name).latent_axes(batch, channels=channels, grid=grid)
 
-    def _graph(self, name: str) -> Graph:
-        return next(graph for key, graph in self.bundle.manifest.graphs.items() if key == name)
+    def _graph(self, name: GraphName) -> Graph:
+        return self.bundle.manifest.graphs[name]
+
+    def _fixed_rows(self, name: GraphName) -> int | None:
+        """The batch of a graph that takes no other; None for one that does, or is not there."""
+        graph = self.bundle.manifest.graphs.get(name)
+        rows = None if graph is None else graph.inputs[0].shape[0]
+        return rows if isinstance(rows, int) else None
 
     def _weight(self, guidance: float | None) -> float:
-        return self.samplers.default_guidance if guidance is None else guidance
+        weight = self.samplers.default_guidance if guidance is None else guidance
+        if not 0 <= weight <= FLOAT32_MAX:
+            raise UsageError(f"guidance {weight}: a weight is a number from 0; 1 runs without")
+        return weight
 
     def _is_guided(self, weight: float) -> bool:
         return self.conditioning.num_classes is not None and weight != 1
 
     def _images_per_call(self, images: int, *, guided: bool) -> int:
-        rows = self._graph("transformer").inputs[0].shape[0]
-        if isinstance(rows, int):
-            return max(1, rows // 2 if guided else rows)
-        return min(images, IMAGES_PER_CALL)
+        fixed, rows = self._fixed_rows("transformer"), 2 if guided else 1
+        if fixed is not None:
+            return fixed // rows
+        most = self._graph("transformer").ranges["batch"].max
+        return min(images, IMAGES_PER_CALL, most // rows)
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
         """One session is alive at a time, so the larger one decides, unless both are kept."""
@@ -336,33 +373,43 @@ class Pipeline:
         if needed is None or needed <= available:
             return
         factor = self._autoencoder.downsample
-        sides = [side for side in range(1, max(grid)) if self._fits((side, side), rows, available)]
-        fitting = (
-            f"up to {factor * sides[-1]}x{factor * sides[-1]} fit" if sides else "no size fits"
-        )
+        side = factor * self._fitting_side(max(grid), rows, available)
+        fitting = f"up to {side}x{side} fit" if side else "no size fits"
         raise ResourceError(
             f"{factor * grid[1]}x{factor * grid[0]} needs {needed / 2**30:.1f} GiB of memory, "
             f"{available / 2**30:.1f} GiB are there: {fitting}"
         )
 
-    def _fits(self, grid: tuple[int, int], rows: int, available: int) -> bool:
-        needed = self._forecast(grid, rows)
-        return needed is not None and needed <= available
+    def _fitting_side(self, below: int, rows: int, available: int) -> int:
+        """The largest side of a square of the latent's positions that fits; 0 where none does."""
+        latent = self._graph("transformer").inputs[0]
+        *_, patch = latent.resolve({"batch": 1, "height": 1, "width": 1})
+        sides = range(patch, below, patch)
+
+        def needed(side: int) -> float:
+            forecast = self._forecast((side, side), rows)
+            return math.inf if forecast is None else forecast
+
+        # What is needed grows with the side.
+        fitting = bisect.bisect_right(sides, available, key=needed)
+        return sides[fitting - 1] if fitting else 0
 
     def _forecast(self, grid: tuple[int, int], rows: int) -> int | None:
         needs: list[int] = []
-        for name, batch in (("transformer", rows), ("decoder", 1)):
+        batches: dict[GraphName, int] = {"transformer": rows, "decoder": 1}
+        for name, batch in batches.items():
             axes = self._axes(name, batch, grid)
             if axes is None:
                 return None
             graph = self._graph(name)
             needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
+        latent = 4 * self.bundle.manifest.latent.channels * math.prod(grid)
+        needs[0] += _ARRAYS_PER_ROW * rows * latent
         return sum(needs) if self._keep_sessions else max(needs)
 
     def _scale(self) -> tuple[np.float32, np.float32]:
         latent = self.bundle.manifest.latent
-        if latent.scaling_factor is None:
-            raise BundleError(f"{self.bundle.path}: states no scaling factor; export it again")
+        assert latent.scaling_factor is not None
         return np.float32(latent.scaling_factor), np.float32(latent.shift)
 
     def _noise(
@@ -390,10 +437,14 @@ class Pipeline:
                 f"{factor * grid[1]}x{factor * grid[0]}; fit it first"
             )
         scaling_factor, shift = self._scale()
+        images = filled(image[None], self._fixed_rows("encoder") or 1)
         try:
-            return (self._autoencoder.encode(image) - shift) * scaling_factor
+            raw = self._autoencoder.encode(images)[:1]
         finally:
             self._release()
+        # A start that overflows is found by the walk.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (raw - shift) * scaling_factor
 
     def _open_transformer(self) -> Session:
         with self._sessions:

@@ -19,6 +19,13 @@ from dcae_export.errors import ConfigError
 ScheduleKind = Literal["linear", "scaled_linear", "flow"]
 Prediction = Literal["epsilon", "velocity", "x0"]
 
+MAX_TRAIN_STEPS = 100_000
+"""A hundred times what is published; schedules are arrays of that length."""
+
+# A smaller share of data or noise is lost in the rounding of a float32 state, and tables divide by both.
+_LEAST_SHARE = 1e-6
+_SHIFTS = (1e-3, 1e3)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
@@ -27,7 +34,8 @@ class Schedule:
     ``linear`` betas are evenly spaced from ``beta_start`` to ``beta_end``, ``scaled_linear`` ones have evenly
     spaced square roots; a ``flow`` has none. ``train_steps`` is the number of betas. A flow uses it only to say
     where solvers that cannot start from pure noise begin: at noise 1 - 1 / train_steps. ``shift`` moves the
-    levels that a flow's solvers visit towards noise (``shifted``); it is 1 for schedules with betas.
+    levels that a flow's solvers visit towards noise (``shifted``), at most a thousandfold in either direction; it
+    is 1 for schedules with betas. Every trained level of those has shares of data and noise of 1e-6 at least.
 
     Raises:
         ConfigError: The values contradict each other or are out of range.
@@ -40,22 +48,33 @@ class Schedule:
     shift: float
 
     def __post_init__(self) -> None:
-        if self.train_steps < 2:
-            raise ConfigError(f"a schedule has at least 2 training steps, got {self.train_steps}")
-        if not 0 < self.shift < math.inf:
-            raise ConfigError(f"a schedule's shift is a positive number, got {self.shift}")
+        if not 2 <= self.train_steps <= MAX_TRAIN_STEPS:
+            raise ConfigError(
+                f"a schedule has at least 2 training steps and at most {MAX_TRAIN_STEPS}, got {self.train_steps}"
+            )
+        if not _SHIFTS[0] <= self.shift <= _SHIFTS[1]:
+            raise ConfigError(
+                f"a schedule's shift is a positive number from {_SHIFTS[0]:g} to {_SHIFTS[1]:g}, got {self.shift}"
+            )
         if self.kind == "flow":
             if (self.beta_start, self.beta_end) != (None, None):
                 raise ConfigError("a flow has no betas; beta_start and beta_end are null")
             return
         if self.beta_start is None or self.beta_end is None:
             raise ConfigError(f"a {self.kind} schedule needs beta_start and beta_end")
-        if not 0 < self.beta_start <= self.beta_end < 1:
-            raise ConfigError(
-                f"betas rise between 0 and 1, got {self.beta_start} to {self.beta_end}"
-            )
         if self.shift != 1:
             raise ConfigError(f"only a flow is shifted; shift is 1, got {self.shift}")
+        self._check_betas(self.beta_start, self.beta_end)
+
+    def _check_betas(self, first: float, last: float) -> None:
+        if not 0 < first <= last < 1:
+            raise ConfigError(f"betas rise between 0 and 1, got {first} to {last}")
+        if math.sqrt(first) < _LEAST_SHARE:
+            raise ConfigError(f"a beta of {first} adds no noise that float32 could hold")
+        if math.sqrt(alphas_cumprod(self)[-1]) < _LEAST_SHARE:
+            raise ConfigError(
+                f"{self.train_steps} betas from {first} to {last} leave no data that float32 could hold"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +195,8 @@ def shifted(schedule: Schedule, noise: float) -> float:
 
     Esser et al., arXiv 2403.03206, equation 23. 0 and 1 stay where they are.
     """
-    return schedule.shift * noise / (1 + (schedule.shift - 1) * noise)
+    # In this form 1 stays 1 for any shift, and noise what it is for a shift of 1.
+    return schedule.shift * noise / ((1 - noise) + schedule.shift * noise)
 
 
 def network_timestep(schedule: Schedule, index: float) -> float:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.errors import CancelledError, ConfigError, UsageError
+from dcae_export.errors import CancelledError, ConfigError, ParityError, UsageError
 
 Array = NDArray[np.float32]
 _CHANNELS = -3
@@ -150,28 +150,35 @@ def sample(
 
     Raises:
         CancelledError: ``on_step`` returned False.
+        ParityError: The state is not finite after a row.
         ValueError: No run may begin at ``first_row``, its latent is missing, or an array has another shape or
             dtype than it should.
     """
-    state = base = _first_state(table, first_row, noise(0), init_latent)
-    history: deque[Array] = deque(maxlen=max(row.reach for row in table.rows))
-    count = len(table.rows) - first_row
-    for index in range(first_row, len(table.rows)):
-        row = table.rows[index]
-        output = network(state, row.t)
-        out, variance = _split(output, state, learned_variance=table.learned_variance)
-        history.appendleft(_scaled(row.m[0], state) + _scaled(row.m[1], out))
-        following = _combine(row.x, base, history)
-        if row.s is not None:
-            following += _scaled(row.s, noise(index + 1))
-        elif row.v is not None:
-            following += _deviation(row.v, variance) * noise(index + 1)
-        if row.base is not None:
-            base = following if row.base == "x" else _combine(row.base, base, history)
-        state = following
-        done = index - first_row + 1
-        if on_step is not None and on_step(done, count) is False:
-            raise CancelledError(f"stopped after {done} of {count} evaluations")
+    # What overflows is found in the state.
+    with np.errstate(over="ignore", invalid="ignore"):
+        state = base = _first_state(table, first_row, noise(0), init_latent)
+        history: deque[Array] = deque(maxlen=max(row.reach for row in table.rows))
+        count = len(table.rows) - first_row
+        for index in range(first_row, len(table.rows)):
+            row = table.rows[index]
+            output = network(state, row.t)
+            out, variance = _split(output, state, learned_variance=table.learned_variance)
+            history.appendleft(_scaled(row.m[0], state) + _scaled(row.m[1], out))
+            following = _combine(row.x, base, history)
+            if row.s is not None:
+                following += _scaled(row.s, noise(index + 1))
+            elif row.v is not None:
+                following += _deviation(row.v, variance) * noise(index + 1)
+            if row.base is not None:
+                base = following if row.base == "x" else _combine(row.base, base, history)
+            state = following
+            if not np.isfinite(state).all():
+                raise ParityError(
+                    f"row {index} of the sampler gives no finite latent; nothing was written"
+                )
+            done = index - first_row + 1
+            if on_step is not None and on_step(done, count) is False:
+                raise CancelledError(f"stopped after {done} of {count} evaluations")
     return state
 
 

@@ -24,6 +24,7 @@ PLAIN_PACKAGES = [
     "dcae_export.models",
     "dcae_export.runtime",
     "dcae_export.sampling",
+    "dcae_export.training",
 ]
 AUTOENCODER = {
     "close": "(self)",

@@ -38,9 +38,13 @@ def test_the_program_answers_without_heavy_imports(arguments):
     assert not packages_loaded_by(*arguments) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["export", "reconstruct", "parity"])
+@pytest.mark.parametrize("command", ["export", "reconstruct", "parity", "train autoencoder"])
 def test_a_commands_help_needs_no_heavy_imports(command):
-    assert not packages_loaded_by(command, "--help") & HEAVY
+    assert not packages_loaded_by(*command.split(" "), "--help") & HEAVY
+
+
+def test_recipes_are_listed_without_heavy_imports():
+    assert not packages_loaded_by("recipes", "list") & HEAVY
 
 
 def test_help_is_there_in_less_than_a_third_of_a_second():

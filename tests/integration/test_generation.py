@@ -164,6 +164,12 @@ def test_learned_positions_are_stretched_only_when_asked(tmp_path):
     assert Pipeline.open(bundle).generate([1]).shape == (1, *larger, 3)
 
 
+def test_more_samplers_than_a_bundle_holds_are_refused_before_the_export(tmp_path):
+    samplers = (f"ddim:{number}" for number in range(1, 66))
+    with pytest.raises(UsageError, match="65 samplers, a bundle has at most 64"):
+        make(tmp_path / "many", TINY_UVIT, SCALED_LINEAR, *samplers)
+
+
 def test_features_of_the_time_come_from_the_bundle_where_the_target_takes_them(uvit, tmp_path):
     web = make(tmp_path / "web", TINY_UVIT, SCALED_LINEAR, "ddim:5", target="web")
     manifest = Pipeline.open(web).bundle.manifest

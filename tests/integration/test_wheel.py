@@ -89,7 +89,7 @@ def package_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "dcae_export").rglob("*")
-        if path.suffix in {".py", ".json", ".yaml", ".typed"}
+        if path.suffix in {".py", ".json", ".yaml", ".txt", ".typed"}
     }
 
 
@@ -102,6 +102,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         "dcae_export/py.typed",
         "dcae_export/bundle/manifest.schema.json",
         "dcae_export/recipes/export/f64-2048.yaml",
+        "dcae_export/recipes/train/fine-tune.yaml",
     } <= inside
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 

@@ -1,10 +1,10 @@
 import os
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from dcae_export.errors import ConfigError
-from dcae_export.yaml_file import MAX_BYTES, load
+from dcae_export.yaml_file import MAX_BYTES, dump, load
 
 
 class Inner(BaseModel):
@@ -19,6 +19,12 @@ class Model(BaseModel):
     flag: bool | None = None
     sizes: tuple[int, ...] = ()
     inner: Inner | None = None
+
+    @model_validator(mode="after")
+    def _counts_what_has_a_name(self):
+        if self.count and self.name == "nothing":
+            raise ValueError("count: nothing cannot be counted")
+        return self
 
 
 @pytest.fixture
@@ -132,3 +138,57 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "pipe.yaml", Model)
+
+
+def test_what_two_keys_say_together_is_told_in_the_models_words(recipe):
+    path = recipe("name: nothing\ncount: 1")
+    with pytest.raises(ConfigError) as raised:
+        load(path, Model)
+    assert str(raised.value) == f"{path}: count: nothing cannot be counted"
+
+
+def test_an_override_is_typed_by_the_model(recipe):
+    path = recipe("name: f64\ninner: {rate: 1.0}\nflag: true")
+    overrides = {"inner.rate": "1e-3", "sizes": "[1, 2]", "flag": "null", "name": "'12'"}
+    expected = Model(name="12", sizes=(1, 2), inner=Inner(rate=1e-3))
+    assert load(path, Model, overrides=overrides) == expected
+
+
+def test_an_override_makes_the_mapping_that_it_is_in(recipe):
+    assert load(recipe("inner: null"), Model, overrides={"inner.rate": "2"}).inner == Inner(rate=2)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("count", "three", "--set count: Input should be a valid integer"),
+        ("inner.rate", "fast", "--set inner.rate: Input should be a valid number"),
+        ("inner.speed", "1", "--set inner.speed: unknown key"),
+        ("coutn", "1", "--set coutn: unknown key; the keys are name"),
+        ("sizes", "[1, a]", "--set sizes.1: Input should be a valid integer"),
+        ("sizes", "[1", "--set sizes:1: "),
+        ("name", "!!binary aGk=", "--set name:1: the tag"),
+    ],
+)
+def test_a_fault_of_an_override_names_the_override(recipe, key, text, message):
+    with pytest.raises(ConfigError) as raised:
+        load(recipe("inner: {rate: 1.0}"), Model, overrides={key: text})
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(),
+        Model(name="f64", count=-3, flag=False, sizes=(1, 2), inner=Inner(rate=6.4e-5)),
+        *(Model(name=name) for name in ("off", "1e5", "010", "null", "a: b", "Ärger #1", 'a"b')),
+    ],
+)
+def test_what_is_dumped_is_loaded_again(recipe, model):
+    assert load(recipe(dump(model)), Model) == model
+
+
+def test_a_dump_is_plain_yaml():
+    model = Model(name="f64", sizes=(1,), inner=Inner(rate=0.5))
+    assert dump(model) == ('name: "f64"\ncount: 0\nflag: null\nsizes: [1]\ninner:\n  rate: 0.5\n')

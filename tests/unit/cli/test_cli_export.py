@@ -122,10 +122,17 @@ def test_a_fault_of_the_recipe_names_file_and_key(dcae, calls, tmp_path):
     assert not calls["resolved"]
 
 
-def test_an_unknown_variant_lists_the_known(dcae, calls):
+def test_an_unknown_variant_names_the_nearest(dcae, calls):
     result = dcae("export", "--variant", "f46")
     assert result.status == 2
-    assert "'f46'" in result.err
+    assert "unknown variant 'f46'; did you mean f64" in result.err
+    assert not calls["resolved"]
+
+
+def test_a_variant_like_none_lists_the_known(dcae, calls):
+    result = dcae("export", "--variant", "unknown")
+    assert result.status == 2
+    assert "'unknown'" in result.err
     assert all(name in result.err for name in ("f32", "f64", "f128", *PRESETS))
     assert not calls["resolved"]
 
@@ -178,6 +185,34 @@ def test_a_missing_diffusers_is_one_line_with_the_way_to_install_it(dcae, monkey
         "dcae: error: diffusers is not installed; pip install 'dcae-export[export]'\n"
     )
     assert not target.exists()
+
+
+@pytest.fixture
+def training_run(tmp_path):
+    """A training run's folder, as far as its name goes."""
+    folder = tmp_path / "runs" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text("variant: f64")
+    return folder
+
+
+@pytest.mark.parametrize("variant", [(), ("--variant", "f64")])
+def test_a_training_runs_bundle_is_named_after_it(dcae, calls, training_run, variant):
+    calls["checkpoint"] = SMALL
+    assert dcae("export", "--weights", training_run, *variant).status == 0
+    ((_, target, _, _, _),) = calls["exported"]
+    assert target == Path("mine")
+    result = dcae("export", "--weights", training_run, *variant)
+    assert result.status == 3
+    assert "mine: exists; --force replaces it" in result.err
+    assert len(calls["resolved"]) == 1
+
+
+def test_a_name_for_the_bundle_goes_before_that_of_the_run(dcae, calls, training_run):
+    calls["checkpoint"] = SMALL
+    assert dcae("export", "--weights", training_run, "--out", "here").status == 0
+    ((_, target, _, _, _),) = calls["exported"]
+    assert target == Path("here")
 
 
 def test_random_weights_are_called_so(dcae, calls):

@@ -20,6 +20,7 @@ STATUSES = {
     errors.ResourceError: 6,
     errors.ParityError: 7,
     errors.ExportError: 7,
+    errors.TrainingError: 7,
     errors.BusyError: 8,
     errors.CancelledError: 130,
 }

@@ -12,7 +12,8 @@ from dcae_export.runtime.picture_file import Alpha
 def every_command() -> list[list[str]]:
     context = click.Context(program.dcae)
     names = program.dcae.list_commands(context)
-    return [[name] for name in names] + [["weights", "convert"]]
+    inside = [["weights", "convert"], ["train", "autoencoder"], ["recipes", "list"]]
+    return [[name] for name in names] + [*inside, ["recipes", "copy"]]
 
 
 @pytest.mark.parametrize("words", every_command(), ids=" ".join)

@@ -2,8 +2,9 @@ import pytest
 
 from dcae_export.errors import ConfigError, UsageError
 from dcae_export.export.options import ExportOptions, parse_size
-from dcae_export.export.recipe import ExportRecipe, find_recipe, shipped_recipes
+from dcae_export.export.recipe import ExportRecipe
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.recipe_files import find_recipe, shipped_recipes
 from dcae_export.yaml_file import load
 
 
@@ -16,23 +17,23 @@ def recipe(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("name", shipped_recipes("export"))
 def test_every_shipped_recipe_can_be_exported(name):
-    recipe = load(find_recipe(name), ExportRecipe)
+    recipe = load(find_recipe(name, kind="export"), ExportRecipe)
     assert recipe.variant is not None
     config = PRESETS[preset_name(recipe.variant)].config
     assert recipe.options().grid(config.downsample) is not None
 
 
 def test_two_recipes_are_shipped():
-    assert set(shipped_recipes()) == {"f64-2048", "sana-tensorrt-1024"}
+    assert set(shipped_recipes("export")) == {"f64-2048", "sana-tensorrt-1024"}
 
 
 def test_a_file_of_the_users_goes_before_a_shipped_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_recipe("f64-2048").is_absolute()
+    assert find_recipe("f64-2048", kind="export").is_absolute()
     (tmp_path / "f64-2048").write_text("variant: f32")
-    assert load(find_recipe("f64-2048"), ExportRecipe).variant == "f32"
+    assert load(find_recipe("f64-2048", kind="export"), ExportRecipe).variant == "f32"
 
 
 def test_an_empty_choice_is_the_options_defaults():

@@ -21,6 +21,7 @@ from dcae_export.runtime.picture_header import (
     MAX_SEGMENTS,
     PictureFormat,
     read_header,
+    read_size,
 )
 
 SIZE = (24, 40)
@@ -214,3 +215,39 @@ def test_animations_are_refused_with_the_way_out():
     for picture in pictures:
         with pytest.raises(PictureError, match="save one frame"):
             read_header(picture)
+
+
+@pytest.mark.parametrize("metadata", [b"", exif(6)])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_beginning_of_a_file_gives_the_size(kind: str, metadata: bytes):
+    picture = with_exif(PICTURES[kind], SIZE, metadata) if metadata else PICTURES[kind]
+    assert read_size(picture) == SIZE[::-1]
+    enough = next(cut for cut in range(len(picture) + 1) if size_or_none(picture[:cut]))
+    assert enough < min(len(picture), 750)
+    # With fewer bytes there is no size, and with more it is the same.
+    for cut in range(len(picture)):
+        assert size_or_none(picture[:cut]) == (SIZE[::-1] if cut >= enough else None)
+
+
+def size_or_none(start: bytes) -> tuple[int, int] | None:
+    try:
+        return read_size(start)
+    except PictureError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"", "not a PNG, JPEG or WebP"),
+        (b"GIF89a", "not a PNG, JPEG or WebP"),
+        (PNG_SIGNATURE + png_chunk(b"IDAT", b""), "does not begin with IHDR"),
+        (PNG_SIGNATURE + png_chunk(b"IHDR", bytes(13)), "announces no pixels"),
+        (b"\xff\xd8\xff\xd9", "ends before any pixels"),
+        (webp(riff_chunk(b"ANMF", bytes(10))), "holds no pixels"),
+        (webp(webp_canvas((8, 8), flags=0x02)), "animation"),
+    ],
+)
+def test_a_beginning_without_a_size_is_an_error(start: bytes, message: str):
+    with pytest.raises(PictureError, match=message):
+        read_size(start)

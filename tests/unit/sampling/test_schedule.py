@@ -117,7 +117,11 @@ def test_predictions_are_converted_to_data(diffusion, level, expected):
         (FLOW, {"beta_start": 0.1}, "a flow has no betas"),
         (FLOW, {"shift": 0.0}, "shift is a positive number"),
         (FLOW, {"shift": math.inf}, "shift is a positive number"),
+        (FLOW, {"shift": 1e-9}, "from 0.001 to 1000, got 1e-09"),
         (FLOW, {"train_steps": 1}, "at least 2 training steps"),
+        (LINEAR, {"train_steps": 10**9}, "at most 100000, got 1000000000"),
+        (LINEAR, {"beta_start": 1e-13}, "a beta of 1e-13 adds no noise"),
+        (SCALED, {"beta_end": 0.2}, "1000 betas from 0.00085 to 0.2 leave no data"),
     ],
 )
 def test_a_schedule_that_contradicts_itself_is_refused(schedule, change, match):

@@ -13,10 +13,12 @@ from gaussian_data import (
     cumulative_alphas,
     level_at,
 )
-from hypothesis import given
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from dcae_export.errors import UsageError
+from dcae_export.bundle.manifest import SamplerTable
+from dcae_export.errors import ConfigError, UsageError
+from dcae_export.sampling.schedule import MAX_TRAIN_STEPS, Diffusion, Schedule
 from dcae_export.sampling.solvers import MAX_EVALUATIONS, SOLVERS, make_table
 
 DIFFUSIONS = (DIT, PLAIN_DIT, UVIT, DATA_UVIT, SIT, SHIFTED_SIT)
@@ -121,6 +123,37 @@ def test_a_network_is_given_what_it_was_trained_on(name, diffusion):
     assert lowest <= min(times)
     assert max(times) <= highest
     assert times[0] == pytest.approx(highest if falls else lowest, abs=ONE_TRAINING_STEP)
+
+
+@st.composite
+def diffusions(draw) -> Diffusion:
+    """Any diffusion whose schedule is accepted, out to the ends of what is."""
+    kind = draw(st.sampled_from(["linear", "scaled_linear", "flow"]))
+    train_steps = draw(st.sampled_from([2, 3, 10, 1000, MAX_TRAIN_STEPS]))
+    if kind == "flow":
+        shift = 10 ** draw(st.floats(-3, 3))
+        schedule = {"beta_start": None, "beta_end": None, "shift": min(max(shift, 1e-3), 1e3)}
+    else:
+        first, last = sorted(10 ** draw(st.floats(-12.5, 0)) for _ in range(2))
+        schedule = {"beta_start": first, "beta_end": last, "shift": 1.0}
+    try:
+        made = Schedule(kind=kind, train_steps=train_steps, **schedule)
+    except ConfigError:
+        reject()
+    prediction = "velocity" if kind == "flow" else draw(st.sampled_from(["epsilon", "x0"]))
+    learned = kind != "flow" and draw(st.booleans())
+    return Diffusion(prediction=prediction, learned_variance=learned, schedule=made)
+
+
+@settings(max_examples=100, deadline=None)
+@given(diffusion=diffusions(), steps=st.sampled_from([1, 2, 3, 20, 166]))
+def test_every_schedule_that_is_accepted_has_a_table_of_every_solver(diffusion, steps: int):
+    for name, solver in SOLVERS.items():
+        count = steps * solver.multiple
+        if solver.fits(diffusion) and count <= diffusion.schedule.train_steps:
+            table = SamplerTable.of(make_table(f"{name}:{count}", diffusion))
+            first, last = diffusion.timesteps
+            assert all(first <= row.t <= last for row in table.rows)
 
 
 def test_only_tables_for_learned_variances_use_them():

@@ -8,7 +8,7 @@ from gaussian_data import DIT, PLAIN_DIT, SHIFTED_SIT, SIT, UVIT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcae_export.errors import CancelledError, ConfigError, UsageError
+from dcae_export.errors import CancelledError, ConfigError, ParityError, UsageError
 from dcae_export.sampling.solvers import make_table
 from dcae_export.sampling.table import Row, Table, sample
 
@@ -176,6 +176,15 @@ def test_a_run_begins_only_where_the_base_is_the_state():
     with pytest.raises(ConfigError, match="no step begins at row 1"):
         Table(init=1, rows=(plain, start))
     Table(init=1, rows=(dataclasses.replace(plain, base="x"), start))
+
+
+@pytest.mark.parametrize("change", [{"m": (3e38, 3e38)}, {"x": (3e38, 3e38)}, {"s": 3e38}])
+def test_a_state_that_is_not_finite_ends_the_run_in_its_row(change):
+    rows = (Row(t=0, m=(0, 1), x=(1, 1)), Row(**({"t": 0, "m": (0, 1), "x": (1, 1)} | change)))
+    with pytest.raises(ParityError, match="row 1 of the sampler gives no finite latent"):
+        sample(
+            Table(init=1, rows=rows), network=lambda state, t: state + np.float32(t), noise=arrays
+        )
 
 
 def test_a_table_without_rows_is_refused():

@@ -1,0 +1,50 @@
+"""A few steps of an autoencoder's training at full size: seconds, losses and the peak of a fresh process."""
+
+import importlib
+import itertools
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import skimage.data
+
+from benchmarks.machine import peak_bytes
+
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) -> dict[str, object]:
+    """Train as a shipped recipe says but for ``settings``, on photographs, into a folder that is thrown away."""
+    recipe_files = importlib.import_module("dcae_export.recipe_files")
+    recipes = importlib.import_module("dcae_export.training.recipe")
+    yaml_file = importlib.import_module("dcae_export.yaml_file")
+    training = importlib.import_module("dcae_export.training.autoencoder_training")
+    events = importlib.import_module("dcae_export.training.events")
+    path = recipe_files.find_recipe(recipe, kind="train")
+    chosen = yaml_file.load(path, recipes.AutoencoderRecipe, overrides=settings)
+    steps: list[dict[str, float]] = []
+    moments = [time.perf_counter()]
+
+    def on_event(event: object) -> None:
+        if isinstance(event, events.StepDone):
+            moments.append(time.perf_counter())
+            steps.append(event.losses)
+
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = Path(folder) / "pictures"
+        pictures.mkdir()
+        for name in PHOTOGRAPHS:
+            picture = getattr(skimage.data, name)()
+            cv2.imwrite(str(pictures / f"{name}.png"), picture[..., ::-1])
+        run = Path(folder) / "run"
+        run.mkdir()
+        training.train_autoencoder(
+            chosen, data=pictures, out=run, init_from=init_from, resume=False, on_event=on_event
+        )
+    return {
+        # The first has the start of the process in it.
+        "step_seconds": [later - earlier for earlier, later in itertools.pairwise(moments)],
+        "losses": steps,
+        "peak_bytes": peak_bytes(),
+    }

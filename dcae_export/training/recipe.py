@@ -1,0 +1,224 @@
+"""What a recipe of an autoencoder's training says, as YAML."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from dcae_export.errors import UsageError
+from dcae_export.models.presets import PRESETS, preset_name
+
+PhaseName = Literal["full", "latent-adaptation", "local-refinement"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+# How many parts train is said for the ends of the networks that a phase trains.
+_ENDS: dict[PhaseName, tuple[str, ...]] = {
+    "full": (),
+    "latent-adaptation": ("encoder_head", "decoder_input"),
+    "local-refinement": ("decoder_head",),
+}
+
+
+def _full_name(variant: str) -> str:
+    try:
+        return preset_name(variant)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+Variant = Annotated[str, AfterValidator(_full_name)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+# A moment's decay of 1 never forgets, and divides by zero.
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Betas = tuple[Beta, Beta]
+
+
+def size_problem(size: int, name: str, downsample: int) -> str | None:
+    """Why crops of ``size`` pixels do not fit the autoencoder ``name``; None where they do."""
+    below = size - size % downsample
+    if below == size:
+        return None
+    near = [str(one) for one in (below, below + downsample) if one]
+    return f"size: {size} is no multiple of {downsample}, which {name} needs; {' and '.join(near)} would be"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OptimizerRecipe(_Section):
+    """AdamW (arXiv 1711.05101) of the autoencoder, and what becomes of its learning rate and gradients.
+
+    ``weight_decay`` spares norms and biases. The learning rate rises for ``warm_up_steps`` steps, linearly from
+    ``warm_up_start`` of itself, and stays. ``clip_norm`` bounds the L2 norm of all gradients; null leaves them.
+    """
+
+    learning_rate: Rate
+    betas: Betas = (0.9, 0.999)
+    weight_decay: Weight = 0.0
+    warm_up_steps: Annotated[int, Field(ge=0)] = 0
+    warm_up_start: Annotated[float, Field(ge=0, le=1)] = 0.1
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+
+class EMARecipe(_Section):
+    """The moving average of the weights, which is what a run leaves: decay * (1 - exp(-step / warm_up))."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9999
+    warm_up: Count = 2000
+
+
+class PerceptualRecipe(_Section):
+    """The perceptual term of the loss.
+
+    ``lpips`` (arXiv 1801.03924) needs the weights of VGG-16: ``vgg`` is the path of torchvision's published
+    vgg16-397923af.pth, and without it the same weights come from the hub. ``structure`` is multi-scale SSIM with
+    differences of gradients, and needs none.
+    """
+
+    weight: Weight
+    kind: Literal["lpips", "structure"] = "lpips"
+    vgg: Path | None = None
+
+    @model_validator(mode="after")
+    def _gives_weights_where_they_are_used(self) -> "PerceptualRecipe":
+        if self.kind == "structure" and self.vgg is not None:
+            raise ValueError("vgg goes with the kind lpips; structure needs no weights")
+        return self
+
+
+class AdversarialRecipe(_Section):
+    """PatchGAN with hinge losses: the discriminator trains, and its term counts, from ``start_step`` on.
+
+    ``weight`` multiplies the weight that makes the term's gradient as large as the reconstruction's (arXiv
+    2012.09841, equation 7). ``learning_rate`` and ``betas`` are the discriminator's.
+    """
+
+    weight: Annotated[float, Field(gt=0)]
+    start_step: Annotated[int, Field(ge=0)] = 0
+    learning_rate: Rate
+    betas: Betas = (0.5, 0.9)
+
+
+class LossesRecipe(_Section):
+    """The weights of the terms; a term that is left out is not computed."""
+
+    l1: Weight = 1.0
+    perceptual: PerceptualRecipe | None = None
+    adversarial: AdversarialRecipe | None = None
+
+    @model_validator(mode="after")
+    def _has_a_reconstruction_term(self) -> "LossesRecipe":
+        if not self.l1 and (self.perceptual is None or not self.perceptual.weight):
+            raise ValueError("l1 or perceptual.weight must be above 0, or nothing is reconstructed")
+        return self
+
+
+class SourceRecipe(_Section):
+    """WebDataset shards of one data set, and the set's share of the samples, relative to the others' weights.
+
+    ``shards`` is a folder of .tar files, or a path or an http address, with a range in braces where there are
+    several: ``images/{000000..000999}.tar``.
+    """
+
+    name: str
+    shards: str
+    weight: Annotated[float, Field(gt=0)]
+
+
+class DataRecipe(_Section):
+    """Where pictures come from and how they are cropped.
+
+    Without ``sources``, a folder is named on the command line. ``min_area`` is the smallest share of a picture's
+    largest square that a crop for training shows. Pictures with a side below ``size`` are skipped, unless they are
+    to be enlarged.
+    """
+
+    sources: tuple[SourceRecipe, ...] = ()
+    min_area: Share = 0.25
+    enlarge: bool = False
+
+
+class AutoencoderRecipe(_Section):
+    """One training of an autoencoder, in one of the phases of DC-AE (arXiv 2410.10733).
+
+    Phase ``full`` trains everything; ``latent-adaptation`` the last ``encoder_head`` parts of the encoder and the
+    first ``decoder_input`` of the decoder; ``local-refinement`` the last ``decoder_head`` parts of the decoder. A
+    part is a block, a change of resolution, or the convolution at an end.
+
+    ``init_from`` is what ``--weights`` takes; without it a training starts from scratch. Without ``variant`` the
+    weights of ``init_from`` say what is trained. ``size`` is the side of
+    the crops in pixels. A step of the optimizer sees ``batch_size`` * ``accumulation`` pictures of each process.
+    ``max_skipped`` steps in a row whose losses or gradients are not finite end the run; without ``sample_every``
+    no samples are drawn. ``evaluation_images`` pictures are reconstructed at the end, and their latents give the
+    scaling factor.
+    """
+
+    variant: Variant | None = None
+    init_from: str | None = None
+    phase: PhaseName
+    encoder_head: Count | None = None
+    decoder_input: Count | None = None
+    decoder_head: Count | None = None
+    size: Count
+    batch_size: Count
+    accumulation: Count = 1
+    steps: Count
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    workers: Annotated[int, Field(ge=0)] = 2
+    precision: Precision = "fp32"
+    checkpoint_activations: bool = False
+    optimizer: OptimizerRecipe
+    ema: EMARecipe | None = EMARecipe()
+    losses: LossesRecipe
+    data: DataRecipe = DataRecipe()
+    checkpoint_every: Count = 1000
+    sample_every: Count | None = 1000
+    max_skipped: Count = 10
+    evaluation_images: Count = 256
+
+    def trained_ends(self) -> dict[str, int]:
+        """How many parts train at each end of the networks that the phase trains; empty where all do."""
+        counts = {end: getattr(self, end) for end in _ENDS[self.phase]}
+        return {end: count for end, count in counts.items() if isinstance(count, int)}
+
+    @model_validator(mode="after")
+    def _fits_the_variant(self) -> "AutoencoderRecipe":
+        if self.variant is not None:
+            problem = size_problem(self.size, self.variant, PRESETS[self.variant].config.downsample)
+            if problem is not None:
+                raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _says_how_many_parts_train(self) -> "AutoencoderRecipe":
+        wanted = _ENDS[self.phase]
+        for end in ("encoder_head", "decoder_input", "decoder_head"):
+            is_given = getattr(self, end) is not None
+            if is_given and end not in wanted:
+                raise ValueError(
+                    f"{end}: phase {self.phase} does not choose its parts by it; drop it"
+                )
+            if not is_given and end in wanted:
+                raise ValueError(f"{end}: phase {self.phase} needs it: how many parts train there")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_the_discriminator_out_of_the_encoder(self) -> "AutoencoderRecipe":
+        adversarial = self.losses.adversarial
+        if adversarial is None:
+            return self
+        if self.phase != "local-refinement":
+            raise ValueError(
+                f"losses.adversarial: phase {self.phase} trains the encoder, and a GAN is kept out of it; "
+                "it belongs to phase local-refinement"
+            )
+        if adversarial.start_step >= self.steps:
+            raise ValueError(
+                f"losses.adversarial.start_step: {adversarial.start_step} is never reached in "
+                f"{self.steps} steps"
+            )
+        return self

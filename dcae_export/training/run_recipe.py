@@ -1,0 +1,126 @@
+"""The recipe of a run: kept in its folder, and compared when the run goes on."""
+
+import json
+import secrets
+import shutil
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from dcae_export.errors import ConfigError, InputError
+from dcae_export.folder_swap import sync_folder
+from dcae_export.models.finished_run import RECIPE_NAME
+from dcae_export.runtime.whole_file import whole_file
+from dcae_export.training.recipe import AutoencoderRecipe
+from dcae_export.yaml_file import dump, load
+
+# They say how long a run goes on and what it shows, not what it computes.
+CHANGEABLE = ("steps", "checkpoint_every", "sample_every")
+
+
+@contextmanager
+def started_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
+    """Make the folder of a run; it appears with its recipe or not at all.
+
+    Where the context is left by an error before the run has anything to show or to resume, it goes again.
+
+    Raises:
+        InputError: It exists, or cannot be made.
+        ResourceError: The disk is full.
+    """
+    if run.exists():
+        raise InputError(f"{run}: exists; go on with it by --resume, or choose another --out")
+    staging = run.with_name(f".{run.name}.{secrets.token_hex(4)}.partial")
+    try:
+        staging.mkdir(parents=True)
+        _store(staging, recipe)
+        # Unlike a swap, this fails where another process has made the folder meanwhile.
+        staging.rename(run)
+        sync_folder(run.parent)
+    except OSError as error:
+        raise InputError(f"{run}: cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    try:
+        yield
+    except BaseException:
+        if _is_bare(run):
+            shutil.rmtree(run, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def resumed_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
+    """Keep what may have changed in a run's recipe.
+
+    Raises:
+        InputError: It cannot be written.
+        ResourceError: The disk is full.
+    """
+    _store(run, recipe)
+    yield
+
+
+def stored_recipe(run: Path) -> AutoencoderRecipe:
+    """The recipe of a run.
+
+    Raises:
+        InputError: The folder is that of no run.
+        ConfigError: The recipe is malformed.
+    """
+    path = run / RECIPE_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{run}: holds no {RECIPE_NAME}, so there is no run to resume; drop --resume"
+        )
+    return load(path, AutoencoderRecipe)
+
+
+def require_same(run: Path, *, stored: AutoencoderRecipe, asked: AutoencoderRecipe) -> None:
+    """Check that a run goes on as it began; ``CHANGEABLE`` may differ.
+
+    Raises:
+        ConfigError: Another key differs; the message names the first, and both values.
+    """
+    before, now = _flat(stored), _flat(asked)
+    differing = [
+        key
+        for key in dict.fromkeys((*before, *now))
+        if key not in CHANGEABLE and before.get(key) != now.get(key)
+    ]
+    if differing:
+        key = differing[0]
+        more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+        raise ConfigError(
+            f"{run}: {key} is {_text(before, key)} in the run, {_text(now, key)} in this recipe{more}; "
+            f"only {', '.join(CHANGEABLE)} may change, --out names another run"
+        )
+
+
+def _flat(recipe: AutoencoderRecipe) -> dict[str, object]:
+    return dict(_leaves(recipe.model_dump(mode="json"), ""))
+
+
+def _leaves(content: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(cast("dict[str, object]", value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(flat: Mapping[str, object], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "absent"
+
+
+def _is_bare(run: Path) -> bool:
+    """Whether a run has its recipe only; locks and what is being staged have hidden names."""
+    files = (path.relative_to(run) for path in run.rglob("*") if path.is_file())
+    shown = (file for file in files if not any(part.startswith(".") for part in file.parts))
+    return all(file == Path(RECIPE_NAME) for file in shown)
+
+
+def _store(run: Path, recipe: AutoencoderRecipe) -> None:
+    with whole_file(run / RECIPE_NAME, force=True) as file:
+        file.write(dump(recipe).encode())

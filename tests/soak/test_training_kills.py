@@ -1,0 +1,152 @@
+"""A training that was killed ends with the bits of one that was not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_autoencoder_training import write_photographs, write_recipe, write_start
+from training_kills import environment, kill_at_random, last_checkpoint
+
+from dcae_export.training.run_folder import RunFolder
+
+_TINY = Path(__file__).parents[1] / "tiny_training.py"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A training that is killed.
+
+    ``command`` goes on with a run, or begins it. ``longest_wait_s`` is about what a step and a checkpoint take
+    together, ``num_files`` what a checkpoint has.
+    """
+
+    command: Callable[[Path], list[str]]
+    steps: int
+    longest_wait_s: float
+    num_files: int
+
+
+def _engine_alone(run: Path) -> list[str]:
+    return [
+        sys.executable,
+        str(_TINY),
+        str(run),
+        "--resume",
+        "--steps=60",
+        "--checkpoint-every=2",
+    ]
+
+
+def _dcae_train(run: Path) -> list[str]:
+    """The program on a tiny autoencoder, in its last phase: two networks, two optimisers, a folder of pictures."""
+    inputs = run.parent / "inputs"
+    recipe = inputs / "recipe.yaml"
+    if not inputs.exists():
+        inputs.mkdir()
+        write_photographs(inputs / "pictures")
+        write_start(inputs / "start")
+        write_recipe(recipe, "local-refinement", steps=40)
+    command = [sys.executable, "-m", "dcae_export", "train", "autoencoder", str(recipe)]
+    command += ["--data", str(inputs / "pictures"), "--out", str(run)]
+    return [*command, *(["--resume"] if run.exists() else ["--init-from", str(inputs / "start")])]
+
+
+ENGINE_ALONE = _Case(command=_engine_alone, steps=60, longest_wait_s=0.15, num_files=8)
+DCAE_TRAIN = _Case(command=_dcae_train, steps=40, longest_wait_s=0.5, num_files=8)
+
+
+def _check_kills(case: _Case, folder: Path, *, times: int) -> None:
+    killed, undisturbed = folder / "killed", folder / "undisturbed"
+    subprocess.run(
+        case.command(undisturbed), env=environment(), check=True, stdout=subprocess.DEVNULL
+    )
+    kills = kill_at_random(
+        case.command,
+        killed,
+        steps=case.steps,
+        times=times,
+        longest_wait_s=case.longest_wait_s,
+        seed=times,
+    )
+    # Steps are drawn up to the last: then a process may come to its end before its moment.
+    assert kills > times / 2
+    expected, found = last_checkpoint(undisturbed), last_checkpoint(killed)
+    assert len(expected) == case.num_files
+    assert found == expected
+    assert not [path for path in (killed / "checkpoints").iterdir() if path.suffix == ".partial"]
+
+
+@pytest.mark.integration
+def test_a_training_killed_three_times_ends_with_the_bits_of_an_undisturbed_one(tmp_path: Path):
+    _check_kills(ENGINE_ALONE, tmp_path, times=3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", [ENGINE_ALONE, DCAE_TRAIN], ids=["engine", "dcae train"])
+def test_a_training_killed_twenty_times_ends_with_the_bits_of_an_undisturbed_one(
+    tmp_path: Path, case
+):
+    _check_kills(case, tmp_path, times=20)
+
+
+def _write(folder: RunFolder, *steps: int) -> None:
+    for step in steps:
+        arrays = {"network": {"weight": torch.full((4,), float(step))}}
+        folder.write(step=step, arrays=arrays, state={"step": step})
+
+
+def _write_until(folder: RunFolder, moment: int) -> bool:
+    """Write step 300 in a forked process that dies before its file-system step ``moment``; False once it lives."""
+    process = os.fork()
+    if process == 0:
+        _die_at(moment)
+        status = 1
+        try:
+            with folder.locked():
+                _write(folder, 300)
+            status = 0
+        finally:
+            os._exit(status)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert code in {0, 9}
+    return code == 9
+
+
+def _die_at(moment: int) -> None:
+    moments = 0
+
+    def count(event: str, _: tuple[object, ...]) -> None:
+        nonlocal moments
+        if event.startswith(("os.", "shutil.")) or event == "open":
+            moments += 1
+            if moments == moment:
+                os._exit(9)
+
+    sys.addaudithook(count)
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="counts steps in a forked process")
+def test_a_kill_before_any_step_leaves_a_whole_checkpoint(tmp_path: Path):
+    moment, found_steps, alive = 0, list[int](), False
+    while not alive:
+        moment += 1
+        folder = RunFolder(tmp_path / f"{moment}")
+        with folder.locked():
+            _write(folder, 100, 200)
+        alive = not _write_until(folder, moment)
+        with folder.locked():
+            newest = folder.newest(lambda event: pytest.fail(str(event)))
+            assert newest is not None
+            assert newest.tensors("network")["weight"].tolist() == [float(newest.step)] * 4
+            found_steps.append(newest.step)
+            assert not list(folder.checkpoints.glob(".*"))
+    assert moment > 30
+    # Once the new one is there, it stays.
+    assert found_steps == sorted(found_steps)
+    assert set(found_steps) == {200, 300}

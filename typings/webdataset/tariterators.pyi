@@ -1,0 +1,6 @@
+from collections.abc import Callable, Iterable, Iterator
+
+def base_plus_ext(path: str) -> tuple[str, str] | tuple[None, None]: ...
+def group_by_keys(
+    data: Iterable[dict[str, str | bytes]], *, handler: Callable[[Exception], bool]
+) -> Iterator[dict[str, str | bytes]]: ...
