@@ -155,7 +155,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     )
     _write(_generate(pipeline, request), targets, force=force)
     if pipeline.bundle.manifest.model.has_random_weights:
-        print_note("the bundle's weights are random: the picture is noise")
+        print_note("random weights: the picture is noise")
     if as_json:
         print_json(_content(pipeline, request, targets))
     else:
