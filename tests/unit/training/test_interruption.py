@@ -15,6 +15,15 @@ def test_a_signal_is_a_request(number):
         assert interruption.requested
 
 
+@pytest.fixture
+def _python_takes_sigint():
+    """Python's own handler: a shell that starts the tests in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_python_takes_sigint")
 def test_a_second_interrupt_is_one_at_once():
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
