@@ -27,8 +27,10 @@ def measure_scaling_factor(
         count: How many; a whole number of batches is taken.
         device: Where to encode.
     """
-    network = build(config)
-    network.load_state_dict(state, strict=True)
+    # The weights are shared: those of a training are gigabytes already.
+    with torch.device("meta"):
+        network = build(config)
+    network.load_state_dict(state, strict=True, assign=True)
     encoder = network.encoder.eval().to(device)
     squares = numbers = seen = 0.0
     for images, _ in pictures.batches({}):
