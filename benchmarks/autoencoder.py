@@ -7,7 +7,6 @@ it once.
 
 import statistics
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,12 +17,11 @@ from benchmarks.artifacts import Artifacts
 from benchmarks.case import Case
 from benchmarks.contestants import BUNDLE, EAGER, Contestant
 from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.turns import median_ratio, take_turns
 from dcae_export.errors import ParityError
 from dcae_export.parity import FP32, difference
 
 Cell = dict[str, dict[str, object]]
-# ONNX Runtime's threads spin for up to 30 ms after a run (measured) before they sleep.
-SETTLING_SECONDS = 0.1
 
 
 def measure_speed(
@@ -52,13 +50,14 @@ def measure_speed(
             else:
                 workers[contestant.name] = worker
         _compare(workers, folder, case, cell)
-        seconds = _take_turns(workers, shape, cell, rounds=rounds)
+        seconds, failures = take_turns(workers, shape, rounds=rounds)
+    for name, failure in failures.items():
+        _exclude(name, str(failure), cell)
     for name, measured in seconds.items():
-        ratios = [own / base for own, base in zip(measured, seconds[BUNDLE.name], strict=True)]
         cell[name] |= {
             "seconds": measured,
             "median": statistics.median(measured),
-            "ratio": statistics.median(ratios),
+            "ratio": median_ratio(measured, seconds[BUNDLE.name]),
         }
     return cell
 
@@ -117,18 +116,3 @@ def _compare(workers: dict[str, WorkerProcess], folder: Path, case: Case, cell: 
         else:
             del workers[name]
             cell[name] = {"not_run": f"differs from diffusers: {found}"}
-
-
-def _take_turns(
-    workers: dict[str, WorkerProcess], shape: Sequence[int], cell: Cell, *, rounds: int
-) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(rounds):
-        for name in list(seconds):
-            time.sleep(SETTLING_SECONDS)
-            try:
-                seconds[name].append(workers[name].seconds("run", shape=shape))
-            except WorkerError as error:
-                _exclude(name, str(error), cell)
-                del seconds[name]
-    return seconds

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.artifacts import Artifacts
-from benchmarks.autoencoder import SETTLING_SECONDS
 from benchmarks.contestants import BUNDLE
 from benchmarks.process import WorkerProcess
+from benchmarks.turns import SETTLING_SECONDS, median_ratio, take_turns
 from dcae_export.errors import ParityError
 from dcae_export.parity import FP32, difference
 
@@ -80,14 +80,16 @@ def measure_step(denoiser: Denoiser, artifacts: Artifacts, *, batch: int, rounds
         for name, found in differences.items():
             if not found.within(FP32):
                 raise ParityError(f"{denoiser}: {name} differs from PyTorch: {found}")
-        seconds = _take_turns(workers, shape, rounds=rounds)
+        seconds, failures = take_turns(workers, shape, rounds=rounds)
+        for failure in failures.values():
+            raise failure
         peaks = {name: worker.peak_bytes() for name, worker in workers.items()}
     return {
         name: {
             "relative_l2": differences[name].relative_l2,
             "seconds": measured,
             "median": statistics.median(measured),
-            "ratio": _ratio(measured, seconds[BASE]),
+            "ratio": median_ratio(measured, seconds[BASE]),
             "peak_bytes": peaks[name],
         }
         for name, measured in seconds.items()
@@ -121,8 +123,8 @@ def measure_pair(
         for denoiser in both
     }
     return {
-        "speed_up": _ratio(steps[baseline], steps[compressed]),
-        "speed_up_decoded": _ratio(images[baseline], images[compressed]),
+        "speed_up": median_ratio(steps[baseline], steps[compressed]),
+        "speed_up_decoded": median_ratio(images[baseline], images[compressed]),
         "step_seconds": {str(one): statistics.median(steps[one]) for one in both},
         "decoding_seconds": {str(one): statistics.median(decodings[one]) for one in both},
         "image_seconds": {str(one): statistics.median(images[one]) for one in both},
@@ -157,18 +159,3 @@ def _networks(
         networks.append(network)
     step, decoding = networks
     return step, decoding
-
-
-def _take_turns(
-    workers: dict[str, WorkerProcess], shape: Sequence[int], *, rounds: int
-) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(rounds):
-        for name, worker in workers.items():
-            time.sleep(SETTLING_SECONDS)
-            seconds[name].append(worker.seconds("run", shape=shape))
-    return seconds
-
-
-def _ratio(measured: Sequence[float], base: Sequence[float]) -> float:
-    return statistics.median(own / other for own, other in zip(measured, base, strict=True))

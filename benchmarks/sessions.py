@@ -4,9 +4,9 @@ import statistics
 import time
 
 from benchmarks.artifacts import Artifacts
-from benchmarks.autoencoder import SETTLING_SECONDS
 from benchmarks.denoiser import BASE, CONTESTANTS, Denoiser
 from benchmarks.process import WorkerProcess
+from benchmarks.turns import SETTLING_SECONDS
 
 OPTIONS: dict[str, dict[str, bool]] = {
     "ours": {},

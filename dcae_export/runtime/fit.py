@@ -48,7 +48,7 @@ def fit(
 
 
 def cover(image: NDArray[np.uint8], *, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize a picture and cut its centre out, so that it has exactly ``size``.
+    """Cut the centre out of a picture and resize it, so that it has exactly ``size``.
 
     Args:
         image: (height, width, 3) RGB, 0 to 255.
@@ -59,11 +59,12 @@ def cover(image: NDArray[np.uint8], *, size: tuple[int, int]) -> NDArray[np.uint
     """
     height, width = size
     scale = max(height / image.shape[0], width / image.shape[1])
-    rows = max(height, round(scale * image.shape[0]))
-    columns = max(width, round(scale * image.shape[1]))
-    resized = _scaled(image, rows, columns)
-    top, left = (rows - height) // 2, (columns - width) // 2
-    return np.ascontiguousarray(resized[top : top + height, left : left + width])
+    # Cut first: a picture of 1 x 60,000,000 pixels, resized whole, would fill any memory.
+    rows = min(image.shape[0], max(1, round(height / scale)))
+    columns = min(image.shape[1], max(1, round(width / scale)))
+    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+    centre = image[top : top + rows, left : left + columns]
+    return np.ascontiguousarray(_scaled(centre, height, width))
 
 
 def _pad(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:

@@ -107,12 +107,9 @@ def train_autoencoder(
             )
         write_model(out, config=config, state=weights, scaling_factor=factor)
         if len(pictures.skipped):
-            pictures.skipped.write_csv(out / "skipped.csv")
-            tell(
-                Note(
-                    text=f"pictures left out: {pictures.skipped}; {out / 'skipped.csv'} lists them"
-                )
-            )
+            listing = out / "skipped.csv"
+            pictures.skipped.write_csv(listing)
+            tell(Note(text=f"{listing}: the {len(pictures.skipped)} that were left out, and why"))
 
 
 class AutoencoderTraining:

@@ -64,3 +64,12 @@ def test_covering_gives_exactly_the_size_and_cuts_the_longer_side(shape):
     assert covered.shape == (64, 96, 3)
     # What was in the middle stays there.
     assert abs(int(covered[32, 48, 0]) - 127) <= 4
+
+
+def test_covering_cuts_a_narrow_picture_before_it_is_enlarged():
+    # Enlarged whole, it would be 256 x 256,000,000 pixels.
+    picture = np.zeros((1, 1_000_000, 3), np.uint8)
+    picture[:, 400_000:] = 200
+    covered = cover(picture, size=(256, 256))
+    assert covered.shape == (256, 256, 3)
+    assert (covered == 200).all()
