@@ -269,12 +269,13 @@ def _training(document: Mapping[str, object]) -> Iterator[Table]:
     cells = _cells(document, "steps")
     yield Table(
         title="Optimiser steps of an autoencoder",
-        columns=("", "a step, s", "last l1", "peak, GiB"),
+        columns=("", "a step, s", "last l1", "peak of steps, GiB", "peak of all, GiB"),
         rows=[
             (
                 key,
                 f"{min(_numbers(cell['step_seconds'])):.1f}",
                 f"{_number(_entry(_last(cell['losses']))['l1']):.3f}",
+                f"{_number(cell['steps_peak_bytes']) / 2**30:.2f}",
                 f"{_number(cell['peak_bytes']) / 2**30:.2f}",
             )
             for key, cell in cells.items()
