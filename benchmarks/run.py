@@ -285,12 +285,18 @@ def generation(
 @click.option(
     "--phase", "phases", type=click.Choice(["1", "2", "3"]), multiple=True, default=["1", "2", "3"]
 )
+@click.option(
+    "--checkpoint-activations",
+    is_flag=True,
+    help="Trained parts are computed again on the way back, too; frozen ones always are.",
+)
 @_common("training")
-def training(
+def training(  # noqa: PLR0913 - one argument for each option
     *,
     variants: Sequence[str],
     size: int,
     phases: Sequence[str],
+    checkpoint_activations: bool,
     work: Path,  # noqa: ARG001 - nothing is kept
     out: Path,
     again: bool,
@@ -300,8 +306,13 @@ def training(
     for variant in variants:
         for phase in PHASES:
             key = f"{variant} phase {phase}, {size} px, batch 1"
+            if checkpoint_activations:
+                key += ", activations checkpointed"
             if str(phase) in phases and results.wants("steps", key):
-                results.put("steps", key, measure_phase(variant, phase, size=size))
+                cell = measure_phase(
+                    variant, phase, size=size, checkpoint_activations=checkpoint_activations
+                )
+                results.put("steps", key, cell)
     print_tables(results.document, Console())
 
 

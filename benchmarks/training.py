@@ -17,9 +17,14 @@ COMMON = {
 PHASES = (1, 2, 3)
 
 
-def measure_phase(variant: str, phase: int, *, size: int) -> dict[str, object]:
+def measure_phase(
+    variant: str, phase: int, *, size: int, checkpoint_activations: bool
+) -> dict[str, object]:
     """Seconds of a step, losses and peak memory of one phase; weights are random."""
-    settings = COMMON | {"size": str(size)}
+    settings = COMMON | {
+        "size": str(size),
+        "checkpoint_activations": str(checkpoint_activations).lower(),
+    }
     if phase == PHASES[-1]:
         settings["losses.adversarial.start_step"] = "0"
     with WorkerProcess() as worker:
