@@ -30,16 +30,27 @@ DC_AE = [name for name, preset in PRESETS.items() if isinstance(preset.config, A
 TINY_SD_VAE = SDVAEConfig(block_out_channels=(64, 128), latent_channels=4, scaling_factor=0.5)
 
 
-def shrink(config: AutoencoderConfig) -> AutoencoderConfig:
-    """The same graph at a sixteenth of the widths: every kind of layer, at thousandths of the cost."""
+def shrink(config: AutoencoderConfig, *, depth: int | None = None) -> AutoencoderConfig:
+    """The same graph at a sixteenth of the widths: every kind of layer, at thousandths of the cost.
+
+    With ``depth``, at most so many blocks a stage: they are the same graph again, so that a second one shows what
+    they share, a tenth nothing new.
+    """
+
+    def cut(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        return tuple(
+            dataclasses.replace(
+                stage,
+                width=stage.width // SHRINKING,
+                depth=stage.depth if depth is None else min(stage.depth, depth),
+            )
+            for stage in stages
+        )
+
     return dataclasses.replace(
         config,
-        encoder=dataclasses.replace(
-            config.encoder, stages=tuple(_narrow(stage) for stage in config.encoder.stages)
-        ),
-        decoder=dataclasses.replace(
-            config.decoder, stages=tuple(_narrow(stage) for stage in config.decoder.stages)
-        ),
+        encoder=dataclasses.replace(config.encoder, stages=cut(config.encoder.stages)),
+        decoder=dataclasses.replace(config.decoder, stages=cut(config.decoder.stages)),
         latent_channels=config.latent_channels // SHRINKING,
     )
 
@@ -81,7 +92,3 @@ def random_input(*shape: int, seed: int = 0) -> Tensor:
     """Standard normal values."""
     drawn = np.random.default_rng([seed, math.prod(shape)]).standard_normal(shape, dtype=np.float32)
     return torch.from_numpy(drawn)
-
-
-def _narrow(stage: Stage) -> Stage:
-    return dataclasses.replace(stage, width=stage.width // SHRINKING)

@@ -70,6 +70,11 @@ def place_outside(
     return tensor
 
 
+def tensor_outside(location: str) -> TensorProto:
+    """A tensor whose bytes are external."""
+    return place_outside(TensorProto(name="weight", data_type=TensorProto.FLOAT), location)
+
+
 def tiny_manifest(files: dict[str, File]) -> Manifest:
     """The manifest of a tiny bundle with these files."""
     ports = {

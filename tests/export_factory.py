@@ -1,15 +1,14 @@
 """Random modules, graphs written by hand, and one autoencoder that exports in seconds."""
 
-import dataclasses
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
+import random_modules
 import torch
-from autoencoders import shrink
 from onnx import parser
 from onnx.reference import ReferenceEvaluator
+from random_modules import Part
 from skimage import data
 from torch import Tensor, nn
 
@@ -22,13 +21,9 @@ from dcae_export.models.autoencoder import (
     EncoderConfig,
     Norm,
     ResStage,
-    Stage,
     Upsampling,
 )
-from dcae_export.models.initialization import random_state
 from dcae_export.parity import Tolerance, difference
-
-Part = TypeVar("Part", bound=nn.Module)
 
 FLOAT64 = Tolerance(
     relative_l2=1e-12,
@@ -57,27 +52,9 @@ TINY = AutoencoderConfig(
 )
 
 
-def small(config: AutoencoderConfig, *, depth: int) -> AutoencoderConfig:
-    """The same graph at a sixteenth of the widths and at most ``depth`` blocks a stage.
-
-    Blocks of one stage are the same graph again: a second one shows what they share, a tenth nothing new.
-    """
-
-    def cut(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        return tuple(dataclasses.replace(stage, depth=min(stage.depth, depth)) for stage in stages)
-
-    narrow = shrink(config)
-    return dataclasses.replace(
-        narrow,
-        encoder=dataclasses.replace(narrow.encoder, stages=cut(narrow.encoder.stages)),
-        decoder=dataclasses.replace(narrow.decoder, stages=cut(narrow.decoder.stages)),
-    )
-
-
-def randomized(module: Part, *, seed: int = 5) -> Part:
+def randomized(module: Part) -> Part:
     """``module`` in float64 with no tensor at a neutral value."""
-    module.load_state_dict(random_state(module, seed=seed))
-    return module.double().eval().requires_grad_(requires_grad=False)
+    return random_modules.randomized(module).double()
 
 
 def output(module: nn.Module, x: Tensor) -> np.ndarray:

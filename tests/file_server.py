@@ -1,10 +1,11 @@
 """A web server on this machine that serves the files of a folder."""
 
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from local_server import running
 
 
 class _Folder(BaseHTTPRequestHandler):
@@ -34,10 +35,9 @@ class _Folder(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
 def serve(
     folder: Path, *, redirect_to: str = "", cut_after: int | None = None, busy: int = 0
-) -> Generator[str]:
+) -> AbstractContextManager[str]:
     """Serve a folder; gives the address.
 
     ``/redirected`` leads elsewhere, answers end after ``cut_after`` bytes, and the first ``busy`` are refusals.
@@ -49,11 +49,4 @@ def serve(
         "refusals": iter(range(busy)),
     }
     handler = type("Folder", (_Folder,), members)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(handler)

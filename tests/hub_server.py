@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from local_server import running
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-class _FolderAsRepository(BaseHTTPRequestHandler):
+class FolderAsRepository(BaseHTTPRequestHandler):
+    """What huggingface_hub asks for when it fetches a snapshot of one public repository."""
+
     repository: str
     folder: Path
 
@@ -23,7 +25,7 @@ class _FolderAsRepository(BaseHTTPRequestHandler):
         self._answer(with_body=True)
 
     def _answer(self, *, with_body: bool) -> None:
-        status, headers, body = self._find(urlsplit(self.path).path)
+        status, headers, body = self.find(urlsplit(self.path).path)
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -31,7 +33,8 @@ class _FolderAsRepository(BaseHTTPRequestHandler):
         if with_body:
             self.wfile.write(body)
 
-    def _find(self, path: str) -> tuple[int, dict[str, str], bytes]:
+    def find(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body for a path."""
         model = f"/api/models/{self.repository}"
         files = {
             file.relative_to(self.folder).as_posix(): file.read_bytes()
@@ -57,20 +60,12 @@ class _FolderAsRepository(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
-def serve(folder: Path, repository: str) -> Generator[str]:
+def serve(folder: Path, repository: str) -> AbstractContextManager[str]:
     """Serve a folder as ORG/NAME; gives the endpoint."""
     handler = type(
-        "Repository", (_FolderAsRepository,), {"repository": repository, "folder": folder}
+        "Repository", (FolderAsRepository,), {"repository": repository, "folder": folder}
     )
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(handler)
 
 
 def _json(content: object) -> tuple[int, dict[str, str], bytes]:

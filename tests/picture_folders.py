@@ -3,12 +3,16 @@
 import io
 import tarfile
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from crafted_pictures import encode
 from numpy.typing import NDArray
 from torch import Tensor
+
+from dcae_export.training.image_folder import ImageFolderData
+from dcae_export.training.shards import ShardData
 
 SIDE = 8
 
@@ -32,6 +36,13 @@ def number_of(image: Tensor) -> int:
 
 def numbers_of(batches: Iterable[Tensor]) -> list[int]:
     return [number_of(image) for batch in batches for image in batch]
+
+
+def take(
+    data: ImageFolderData | ShardData, count: int, position: dict[str, int] | None = None
+) -> list[tuple[Tensor, dict[str, int]]]:
+    """The next batches, each with the position after it."""
+    return list(islice(data.batches(position or {}), count))
 
 
 def fill(folder: Path, numbers: Iterable[int]) -> Path:

@@ -52,10 +52,7 @@ _ADVERSARIAL = """\
 
 def tiny_start() -> Checkpoint:
     """f32 at a sixteenth of its widths and one block a stage, as a training from scratch begins."""
-    config = shrink(PRESETS["dc-ae-f32c32-in-1.0"].config)
-    config = dataclasses.replace(
-        config, encoder=_shallow(config.encoder), decoder=_shallow(config.decoder)
-    )
+    config = shrink(PRESETS["dc-ae-f32c32-in-1.0"].config, depth=1)
     network = build(config)
     initialize(network, seed=0)
     return dataclasses.replace(small_checkpoint(config), state=network.state_dict())
@@ -86,8 +83,3 @@ def write_photographs(folder: Path) -> Path:
         assert cv2.imwrite(str(folder / f"{number}.png"), picture)
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
-
-
-def _shallow(half):
-    stages = [dataclasses.replace(stage, depth=min(stage.depth, 1)) for stage in half.stages]
-    return dataclasses.replace(half, stages=tuple(stages))

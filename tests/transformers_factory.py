@@ -5,10 +5,11 @@ from torch import nn
 
 from dcae_export.models.dit import DiT, DiTConfig
 from dcae_export.models.initialization import random_state
+from dcae_export.models.transformer_presets import transformer_preset
 from dcae_export.models.transformer_weights import TransformerCheckpoint
 from dcae_export.models.uvit import UViT, UViTConfig
 from dcae_export.models.weights import state_digest
-from dcae_export.sampling.schedule import Diffusion, Schedule
+from dcae_export.sampling.schedule import Diffusion
 
 GRID = (4, 6)
 TINY_DIT = DiTConfig(
@@ -24,22 +25,9 @@ TINY_DIT = DiTConfig(
 TINY_UVIT = UViTConfig(
     in_channels=4, patch=1, depth=2, width=32, heads=2, num_classes=10, grid=GRID
 )
-LINEAR = Diffusion(
-    prediction="epsilon",
-    learned_variance=True,
-    schedule=Schedule(kind="linear", beta_start=1e-4, beta_end=0.02, train_steps=1000, shift=1.0),
-)
-SCALED_LINEAR = Diffusion(
-    prediction="epsilon",
-    learned_variance=False,
-    schedule=Schedule(
-        kind="scaled_linear", beta_start=0.00085, beta_end=0.012, train_steps=1000, shift=1.0
-    ),
-)
-FLOW = Diffusion(
-    prediction="velocity",
-    learned_variance=False,
-    schedule=Schedule(kind="flow", beta_start=None, beta_end=None, train_steps=1000, shift=1.0),
+# By the kind of their schedules, of DiT, U-ViT and U-ViT with the flow of SiT.
+LINEAR, SCALED_LINEAR, FLOW = (
+    transformer_preset(name, autoencoder="f32").diffusion for name in ("dit-xl", "uvit-h", "usit-h")
 )
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from bundle_factory import edit_manifest, edit_model, place_outside, replace_file, write_tiny_bundle
+from bundle_factory import (
+    edit_manifest,
+    edit_model,
+    place_outside,
+    replace_file,
+    tensor_outside,
+    write_tiny_bundle,
+)
 from onnx import TensorProto, helper
 
 from dcae_export.bundle.reader import Bundle
@@ -18,10 +25,6 @@ Place = Callable[[onnx.ModelProto, TensorProto], object]
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     return write_tiny_bundle(tmp_path / "bundle")
-
-
-def _outside(location: str) -> TensorProto:
-    return place_outside(TensorProto(name="weight", data_type=TensorProto.FLOAT), location)
 
 
 def _refused(bundle: Path) -> str:
@@ -118,7 +121,7 @@ def _function(node: onnx.NodeProto) -> onnx.FunctionProto:
 def test_a_weight_outside_is_refused_wherever_a_graph_can_hold_one(
     bundle: Path, place: Place
 ) -> None:
-    edit_model(bundle, lambda model: place(model, _outside("../outside")))
+    edit_model(bundle, lambda model: place(model, tensor_outside("../outside")))
     _refused(bundle)
 
 

@@ -17,12 +17,11 @@ from gaussian_data import DIT, SIT, UVIT
 from generation_factory import FEATURES, GRID, NUM_CLASSES, fix_sizes, write_generating_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from program import run_here
 
 from dcae_export.bundle import manifest_file
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.sampler_edit import edit_samplers
-from dcae_export.cli import program
-from dcae_export.cli.failures import run
 from dcae_export.errors import (
     BundleError,
     DcaeError,
@@ -78,11 +77,6 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pipeline, "Session", work)
     monkeypatch.setattr(pipeline, "latent_noise", work)
-
-
-def dcae(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    status = run(program.dcae, prog_name="dcae", args=[str(part) for part in arguments])
-    return status, *capsys.readouterr()
 
 
 def one_line(error: BaseException) -> str:
@@ -692,7 +686,7 @@ def test_a_grid_that_no_memory_holds_is_refused_at_once_whatever_the_forecast_sa
     picture = tmp_path / "photo.png"
     write_picture(picture, np.zeros((8, 8, 3), np.uint8))
     request = ("generate", bundle, "--from", picture, "--out", tmp_path / "out.png")
-    status, out, err = dcae(capsys, *request)
+    status, out, err = run_here(capsys, *request)
     assert (status, out) == (6, "")
     assert re.search(expected, err)
 
@@ -766,13 +760,13 @@ def test_inspect_shows_every_text_of_a_manifest_as_it_is_and_drives_no_terminal(
         ]
 
     edit_manifest(bundle, edit)
-    status, out, err = dcae(capsys, "inspect", bundle)
+    status, out, err = run_here(capsys, "inspect", bundle)
     assert (status, err) == (0, "")
     assert all(line.isprintable() for line in out.splitlines())
     assert "bundle: all good" not in [line.strip() for line in out.splitlines()]
     # Three of each network, four of the producer, three of the record of parity.
     assert out.count(shown) == 3 + 3 + 4 + 3
-    status, out, _ = dcae(capsys, "inspect", bundle, "--json")
+    status, out, _ = run_here(capsys, "inspect", bundle, "--json")
     assert (status, out.isascii()) == (0, True)
     assert json.loads(out)["manifest"]["model"]["preset"] == text
 
@@ -791,7 +785,9 @@ def test_inspect_shows_every_text_of_a_manifest_as_it_is_and_drives_no_terminal(
 def test_a_request_that_cannot_be_met_is_one_printable_line(
     bundle, capsys, tmp_path, arguments, status
 ):
-    found, out, err = dcae(capsys, "generate", bundle, *arguments, "--out", tmp_path / "out.png")
+    found, out, err = run_here(
+        capsys, "generate", bundle, *arguments, "--out", tmp_path / "out.png"
+    )
     assert (found, out) == (status, "")
     assert err.endswith("\n")
     assert err.removesuffix("\n").isprintable()
@@ -804,7 +800,7 @@ def test_every_command_refuses_a_hostile_manifest_in_one_printable_line(
 ):
     edit_manifest(bundle, of_part("conditioning", class_names=[ESCAPES] * NUM_CLASSES))
     options = ("--out", tmp_path / "out.png") if command == "generate" else ()
-    status, out, err = dcae(capsys, command, bundle, *options)
+    status, out, err = run_here(capsys, command, bundle, *options)
     assert (status, out) == (3, "")
     assert err.startswith("dcae: error: manifest.json: conditioning.class_names.0: ")
     assert err.removesuffix("\n").isprintable()

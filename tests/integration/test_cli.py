@@ -13,6 +13,7 @@ import pytest
 from autoencoders import shrink, small_checkpoint
 from bundle_factory import replace_file
 from hub_server import serve
+from program import dcae, dcae_without_torch
 from skimage import data
 
 from dcae_export.models.key_map import Layout
@@ -21,29 +22,6 @@ from dcae_export.models.weights import save_checkpoint
 from dcae_export.runtime.picture_file import read_picture, write_picture
 
 pytestmark = pytest.mark.integration
-
-WITHOUT_TORCH = """
-import sys
-sys.modules.update(dict.fromkeys(("torch", "onnx", "onnx_ir", "onnxscript", "safetensors")))
-from dcae_export.cli import main
-main()
-"""
-
-
-def dcae(*arguments, status=0, program=("-m", "dcae_export"), **environment):
-    """Run the program; it has to end with the status."""
-    result = subprocess.run(
-        [sys.executable, *program, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert result.returncode == status, result.stderr
-    if status not in (0, 1):
-        assert result.stderr.splitlines()[-1].startswith("dcae: error: ")
-        assert "Traceback" not in result.stderr
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +68,7 @@ def photo(folder):
 
 def test_a_photograph_is_reconstructed_without_torch(bundle, photo, tmp_path):
     back, sheet = tmp_path / "back.png", tmp_path / "sheet.png"
-    result = dcae(
-        *("reconstruct", bundle, photo, "--out", back, "--sheet", sheet),
-        program=("-c", WITHOUT_TORCH),
-    )
+    result = dcae_without_torch("reconstruct", bundle, photo, "--out", back, "--sheet", sheet)
     assert "201x150, PSNR " in result.stdout
     assert result.stderr == ""
     assert read_picture(back).shape == read_picture(photo).shape

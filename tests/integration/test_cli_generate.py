@@ -1,15 +1,13 @@
 """``dcae generate`` and ``dcae samplers`` as a user runs them, on tiny random networks."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from autoencoders import small_checkpoint
 from export_factory import TINY
+from program import dcae_without_torch as dcae
 from transformers_factory import GRID, SCALED_LINEAR, TINY_UVIT, tiny_transformer
 
 from dcae_export.export.exporter import TransformerExport, export
@@ -20,25 +18,6 @@ from dcae_export.runtime.pipeline import Pipeline
 pytestmark = pytest.mark.integration
 
 HEIGHT, WIDTH = (side * TINY.downsample for side in GRID)
-WITHOUT_TORCH = """
-import sys
-sys.modules.update(dict.fromkeys(("torch", "onnx", "onnx_ir", "onnxscript", "safetensors")))
-from dcae_export.cli import main
-main()
-"""
-
-
-def dcae(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess:
-    """Run the program where torch cannot be imported; it has to end with the status."""
-    result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert result.returncode == status, result.stderr
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,21 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from autoencoders import DC_AE, random_input, small_checkpoint
-from export_factory import TINY, photographs, run, small
+from autoencoders import DC_AE, random_input, shrink, small_checkpoint
+from export_factory import TINY, photographs, run
+from exported_bundles import Exported, count, exported_once
 from torch import nn
 
 from dcae_export.bundle.manifest import Port
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import ExportError, UsageError
 from dcae_export.evaluation.parity_matrix import Runtime, measure
-from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.rewrite import rewrite_module
 from dcae_export.export.structure import check_structure
@@ -37,11 +36,9 @@ from dcae_export.models.autoencoder import (
 )
 from dcae_export.models.layers import ConvPixelUnshuffle
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.weights import load_autoencoder
 from dcae_export.parity import FP32, UINT8, difference
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.pixels import to_tensor, to_uint8
-from dcae_export.runtime.session import Session
 
 pytestmark = pytest.mark.integration
 
@@ -62,18 +59,6 @@ STATIC_GRID = (1, 2)
 RUNTIMES = [Runtime.OPENVINO, Runtime.REFERENCE]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """A bundle and the network that it was made from."""
-
-    config: AutoencoderConfig
-    network: networks.Autoencoder
-    bundle: Bundle
-
-    def session(self, name: str) -> Session:
-        return Session(self.bundle.check_graph(name), threads=1)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
     """PyTorch and ONNX Runtime in turn: threads that wait for more work would hold up the other's."""
@@ -83,29 +68,23 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def exported_once(folder: Path, config: AutoencoderConfig, options: ExportOptions) -> Exported:
-    checkpoint = small_checkpoint(config, seed=1)
-    export(checkpoint, folder / "bundle", options)
-    return Exported(
-        config=config,
-        network=load_autoencoder(checkpoint),
-        bundle=Bundle.open(folder / "bundle"),
-    )
+def export_small(folder: Path, config: AutoencoderConfig, options: ExportOptions) -> Exported:
+    return exported_once(folder, small_checkpoint(config, seed=1), options)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def dynamic(request, tmp_path_factory) -> Exported:
     depth = 2 if request.param in TWO_BLOCKS else 1
-    config = small(PRESETS[request.param].config, depth=depth)
-    return exported_once(tmp_path_factory.mktemp("dynamic"), config, ExportOptions())
+    config = shrink(PRESETS[request.param].config, depth=depth)
+    return export_small(tmp_path_factory.mktemp("dynamic"), config, ExportOptions())
 
 
 @pytest.fixture(scope="module", params=STATIC)
 def static(request, tmp_path_factory) -> Exported:
-    config = small(PRESETS[request.param].config, depth=1)
+    config = shrink(PRESETS[request.param].config, depth=1)
     height, width = (side * config.downsample for side in STATIC_GRID)
     options = ExportOptions(size=(height, width), batch=2)
-    return exported_once(tmp_path_factory.mktemp("static"), config, options)
+    return export_small(tmp_path_factory.mktemp("static"), config, options)
 
 
 # Every target but generic, which all other bundles here are, and every option once.
@@ -128,7 +107,7 @@ def variant(request, tmp_path_factory) -> tuple[ExportOptions, Exported]:
         patch.setattr("dcae_export.export.save.INLINE_BYTES", 2**10)
         patch.setattr("dcae_export.export.save.WEB_SHARD_BYTES", SHARD_BYTES)
         folder = tmp_path_factory.mktemp("variant")
-        return request.param, exported_once(folder, TINY, request.param)
+        return request.param, export_small(folder, TINY, request.param)
 
 
 # ---------------------------------------------------------------------------------------------- parity
@@ -178,22 +157,22 @@ def assert_pictures_match(exported: Exported, pictures: np.ndarray) -> None:
 
 
 def test_dynamic_graphs_compute_what_pytorch_does_at_every_size_and_batch(dynamic):
-    assert_sessions_match(dynamic, inputs(dynamic.config, GRIDS, (1, 2)))
+    assert_sessions_match(dynamic, inputs(dynamic.network.config, GRIDS, (1, 2)))
 
 
 def test_dynamic_bundles_reconstruct_photographs_as_pytorch_does(dynamic):
-    sides = (side * dynamic.config.downsample for side in GRIDS[-1])
+    sides = (side * dynamic.network.config.downsample for side in GRIDS[-1])
     assert_pictures_match(dynamic, photographs(2, *sides))
 
 
 def test_static_graphs_compute_what_pytorch_does_at_their_size(static):
-    assert_sessions_match(static, inputs(static.config, [STATIC_GRID], (2,)))
-    sides = (side * static.config.downsample for side in STATIC_GRID)
+    assert_sessions_match(static, inputs(static.network.config, [STATIC_GRID], (2,)))
+    sides = (side * static.network.config.downsample for side in STATIC_GRID)
     assert_pictures_match(static, photographs(2, *sides))
 
 
 def test_static_graphs_take_no_other_size(static):
-    z, (height, width) = static.config.latent_channels, STATIC_GRID
+    z, (height, width) = static.network.config.latent_channels, STATIC_GRID
     for shape in ((1, z, height, width), (2, z, width, height)):
         with pytest.raises(UsageError, match="has shape"):
             static.session("decoder").run({"latent": np.zeros(shape, np.float32)})
@@ -217,20 +196,12 @@ def test_openvino_and_the_reference_evaluator_agree_on_static_graphs(static):
 def test_every_target_and_option_computes_what_pytorch_does(variant):
     options, exported = variant
     if not options.image_io:
-        assert_sessions_match(exported, inputs(exported.config, [(3, 2)], (2,)))
+        assert_sessions_match(exported, inputs(exported.network.config, [(3, 2)], (2,)))
     assert_pictures_match(exported, photographs(2, 6, 4))
     assert all(one.passed for one in measure(exported.bundle, [Runtime.CPU, Runtime.REFERENCE]))
 
 
 # --------------------------------------------------------------------------------------------- content
-
-
-def load(exported: Exported, name: str) -> onnx.ModelProto:
-    return onnx.load(exported.bundle.path / f"{name}.onnx", load_external_data=False)
-
-
-def count(model: onnx.ModelProto) -> Counter[str]:
-    return Counter(node.op_type for node in model.graph.node)
 
 
 def ranks(model: onnx.ModelProto) -> set[int]:
@@ -314,29 +285,29 @@ def grids(stages: tuple[networks.Stage, ...]) -> Counter[str]:
 
 
 def test_a_dynamic_graph_holds_nothing_but_its_layers_and_a_shape_for_each_attention_grid(dynamic):
-    config = dynamic.config
+    config = dynamic.network.config
     encoder = encoder_operators(config) + grids(config.encoder.stages)
     decoder = decoder_operators(config) + grids(config.decoder.stages)
-    assert count(load(dynamic, "encoder")) == encoder
-    assert count(load(dynamic, "decoder")) == decoder
+    assert count(dynamic.model("encoder")) == encoder
+    assert count(dynamic.model("decoder")) == decoder
 
 
 def test_a_static_graph_holds_nothing_but_its_layers(static):
-    assert count(load(static, "encoder")) == encoder_operators(static.config)
-    assert count(load(static, "decoder")) == decoder_operators(static.config)
+    assert count(static.model("encoder")) == encoder_operators(static.network.config)
+    assert count(static.model("decoder")) == decoder_operators(static.network.config)
 
 
 def test_no_tensor_has_more_than_four_dimensions(dynamic):
-    assert max(ranks(load(dynamic, "encoder"))) == 4
-    assert max(ranks(load(dynamic, "decoder"))) == 4
+    assert max(ranks(dynamic.model("encoder"))) == 4
+    assert max(ranks(dynamic.model("decoder"))) == 4
 
 
 def test_the_interface_stands_in_the_graph_and_nothing_else_about_its_making(dynamic):
-    factor, z = dynamic.config.downsample, dynamic.config.latent_channels
+    factor, z = dynamic.network.config.downsample, dynamic.network.config.latent_channels
     image = ["batch", 3, f"{factor}*height", f"{factor}*width"]
     latent = ["batch", z, "height", "width"]
     for name, ports in (("encoder", (image, latent)), ("decoder", (latent, image))):
-        model = load(dynamic, name)
+        model = dynamic.model(name)
         for value, expected in zip(
             (model.graph.input[0], model.graph.output[0]), ports, strict=True
         ):
@@ -351,7 +322,7 @@ def test_every_target_writes_its_own_opset_and_form_of_norm(variant):
     options, exported = variant
     opset = TARGETS[options.target].opset
     for name, num_norms in (("encoder", 3), ("decoder", 3)):
-        model = load(exported, name)
+        model = exported.model(name)
         assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", opset)]
         operators = count(model)
         form = "RMSNormalization" if opset == 23 else "ReduceMean"
@@ -379,7 +350,7 @@ def test_the_manifest_says_what_became_of_the_simplifier(variant):
     for record in exported.bundle.manifest.simplification:
         assert record.simplifier == options.simplifier
         assert record.outcome == ("not asked for" if options.simplifier == "none" else "used")
-        assert record.nodes_after == len(load(exported, record.graph).graph.node)
+        assert record.nodes_after == len(exported.model(record.graph).graph.node)
 
 
 def test_pictures_in_and_out_of_the_graph_stand_in_the_interface(variant):

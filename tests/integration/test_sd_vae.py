@@ -8,7 +8,8 @@ import pytest
 import torch
 from autoencoders import TINY_SD_VAE, random_input, small_checkpoint
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from stored_tensors import rewrite
 
 from dcae_export.errors import ConfigError, WeightsError
 from dcae_export.models.initialization import random_state
@@ -37,13 +38,6 @@ def folder(tmp_path) -> Path:
 
 def file_in(folder: Path) -> Path:
     return folder / "diffusion_pytorch_model.safetensors"
-
-
-def rewrite(folder: Path, change) -> None:
-    """Store the folder's tensors again after ``change`` has seen them."""
-    tensors = load_file(file_in(folder))
-    change(tensors)
-    save_file(tensors, file_in(folder))
 
 
 def use_old_names(tensors: dict[str, torch.Tensor]) -> None:
@@ -123,7 +117,7 @@ def test_the_official_layout_is_dc_aes_alone(tmp_path):
 
 def test_the_old_names_of_the_attention_mean_the_same_weights(folder):
     before = load_checkpoint(folder)
-    rewrite(folder, use_old_names)
+    rewrite(file_in(folder), use_old_names)
     names = set(load_file(file_in(folder)))
     assert "encoder.mid_block.attentions.0.proj_attn.weight" in names
     assert not any(".to_" in name for name in names)
@@ -135,7 +129,7 @@ def test_a_tensor_under_both_of_its_names_is_refused(folder):
         name = "decoder.mid_block.attentions.0.{}.weight"
         tensors[name.format("query")] = tensors[name.format("to_q")].clone()
 
-    rewrite(folder, add)
+    rewrite(file_in(folder), add)
     with pytest.raises(WeightsError, match=r"attentions\.0\.query\.weight is unknown$"):
         load_checkpoint(folder)
 
@@ -171,7 +165,7 @@ def put_nan(tensors):
     ],
 )
 def test_each_tensor_of_an_sd_vae_has_to_be_as_expected(folder, change, fault):
-    rewrite(folder, change)
+    rewrite(file_in(folder), change)
     with pytest.raises(WeightsError, match=f"not the weights of custom: {fault}$"):
         load_checkpoint(folder)
 

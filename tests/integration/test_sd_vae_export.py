@@ -3,28 +3,22 @@
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnx
 import psutil
 import pytest
 import torch
 from autoencoders import TINY_SD_VAE, random_input, small_checkpoint
 from export_factory import photographs
+from exported_bundles import Exported, count, exported_once
 
-from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import ResourceError
 from dcae_export.evaluation.parity_matrix import Runtime, measure
-from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
-from dcae_export.models.sd_vae import SDVAE
-from dcae_export.models.weights import Checkpoint, load_autoencoder, random_checkpoint
+from dcae_export.models.weights import random_checkpoint
 from dcae_export.parity import FP32, UINT8, difference
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.pixels import to_tensor, to_uint8
-from dcae_export.runtime.session import Session
 
 pytestmark = pytest.mark.integration
 
@@ -37,25 +31,6 @@ OPTIONS = {
     "cuda, image io": ExportOptions(target="cuda", image_io=True),
 }
 FLOAT = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """A bundle and the network that it was made from."""
-
-    network: SDVAE
-    bundle: Bundle
-
-    def session(self, name: str) -> Session:
-        return Session(self.bundle.check_graph(name), threads=1)
-
-    def model(self, name: str) -> onnx.ModelProto:
-        return onnx.load(self.bundle.path / f"{name}.onnx", load_external_data=False)
-
-
-def exported_once(folder: Path, checkpoint: Checkpoint, options: ExportOptions) -> Exported:
-    export(checkpoint, folder / "bundle", options)
-    return Exported(network=load_autoencoder(checkpoint), bundle=Bundle.open(folder / "bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +64,6 @@ def assert_sessions_match(exported: Exported, pictures: np.ndarray) -> None:
         exported.session("decoder").run({"latent": latent.numpy()})["image"], decoded
     )
     assert found.within(FP32), f"decoder, {pictures.shape}: {found}"
-
-
-def count(model: onnx.ModelProto) -> Counter[str]:
-    return Counter(node.op_type for node in model.graph.node)
 
 
 # ---------------------------------------------------------------------------------------------- parity

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import psutil
 import pytest
 import torch
 from crafted_pictures import encode
-from picture_folders import SIDE, numbers_of, plain_png, write_shard
+from picture_folders import SIDE, numbers_of, plain_png, take, write_shard
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -58,12 +57,6 @@ def open_shards(folder: Path, *, workers: int, rank: int = 0, world_size: int = 
     settings = MixtureSettings(sources=(source,), crop=CROP, seed=0, shuffle_buffer=1)
     loading = Loading(batch_size=2, workers=workers, rank=rank, world_size=world_size)
     return ShardData(settings, loading=loading)
-
-
-def take(
-    data: ImageFolderData | ShardData, count: int, position: dict[str, int] | None = None
-) -> list[tuple[Tensor, dict[str, int]]]:
-    return list(islice(data.batches(position or {}), count))
 
 
 def assert_equal(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from mutations import MUTATIONS, TOLERANCES
+from mutations import MUTATIONS, TOLERANCES, mutated
 from small_transformers import SMALL_DIT, SMALL_UVIT, random_transformer, transformer_inputs
 from torch import Tensor
 
@@ -34,15 +34,8 @@ def expected() -> dict[str, np.ndarray]:
 def test_a_lost_tensor_of_a_transformer_moves_the_output_by_more_than_a_hundred_tolerances(
     expected: dict[str, np.ndarray], kind: str, name: str, mutate: Callable[[str, Tensor], Tensor]
 ):
-    tensor = NETWORKS[kind].state_dict()[name]
-    kept = tensor.clone()
-    changed = mutate(name, kept)
-    assert not torch.equal(changed, kept), "the mutation changes nothing"
-    try:
-        tensor.copy_(changed)
+    with mutated(NETWORKS[kind], name, mutate):
         found = difference(run(kind), expected[kind])
-    finally:
-        tensor.copy_(kept)
     assert found.relative_l2 > TOLERANCES * FP32.relative_l2, str(found)
 
 

@@ -1,6 +1,5 @@
 """A killed writer leaves the old bundle or the new one, never neither (P1, P2)."""
 
-import os
 import random
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bundle_factory import write_tiny_bundle
+from death_at_step import dies_before, needs_fork
 
 from dcae_export import folder_swap
 from dcae_export.bundle.manifest import Manifest
@@ -99,40 +99,15 @@ def test_two_hundred_kills_leave_a_whole_bundle(tmp_path: Path, way: str) -> Non
     _kill_at_random(_Scene(tmp_path, way), times=200)
 
 
-def _replace_until_step(scene: _Scene, step: int) -> bool:
-    """Replace the target in a forked process that dies before its file-system step ``step``; False once it lives."""
-    process = os.fork()
-    if process == 0:
-        _die_at(step)
-        status = 1
-        try:
-            with BundleWriter(scene.target, force=True) as writer:
-                shutil.copytree(scene.sources[1], writer.staging, dirs_exist_ok=True)
-                (writer.staging / "manifest.json").unlink()
-                writer.commit(Bundle.open(scene.sources[1]).manifest)
-            status = 0
-        finally:
-            os._exit(status)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert code in {0, 9}
-    return code == 9
-
-
-def _die_at(step: int) -> None:
-    steps = 0
-
-    def count(event: str, _: tuple[object, ...]) -> None:
-        nonlocal steps
-        if event.startswith(("os.", "shutil.", "ctypes.dlsym")) or event == "open":
-            steps += 1
-            if steps == step:
-                os._exit(9)
-
-    sys.addaudithook(count)
+def _replace(scene: _Scene) -> None:
+    with BundleWriter(scene.target, force=True) as writer:
+        shutil.copytree(scene.sources[1], writer.staging, dirs_exist_ok=True)
+        (writer.staging / "manifest.json").unlink()
+        writer.commit(Bundle.open(scene.sources[1]).manifest)
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="counts steps in a forked process")
+@needs_fork
 @both_swaps
 def test_a_kill_before_any_step_leaves_a_whole_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
@@ -141,7 +116,7 @@ def test_a_kill_before_any_step_leaves_a_whole_bundle(
     if way == "two renames":
         monkeypatch.setattr(folder_swap, "_exchange", lambda *_: False)
     step = 1
-    while _replace_until_step(scene, step):
+    while dies_before(step, lambda: _replace(scene)):
         scene.check()
         step += 1
     assert step > 30

@@ -1,14 +1,15 @@
 """A training that was killed ends with the bits of one that was not."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from death_at_step import dies_before, needs_fork
 from tiny_autoencoder_training import write_photographs, write_recipe, write_start
 from training_kills import environment, kill_at_random, last_checkpoint
 
@@ -100,38 +101,13 @@ def _write(folder: RunFolder, *steps: int) -> None:
         folder.write(step=step, arrays=arrays, state={"step": step})
 
 
-def _write_until(folder: RunFolder, moment: int) -> bool:
-    """Write step 300 in a forked process that dies before its file-system step ``moment``; False once it lives."""
-    process = os.fork()
-    if process == 0:
-        _die_at(moment)
-        status = 1
-        try:
-            with folder.locked():
-                _write(folder, 300)
-            status = 0
-        finally:
-            os._exit(status)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert code in {0, 9}
-    return code == 9
-
-
-def _die_at(moment: int) -> None:
-    moments = 0
-
-    def count(event: str, _: tuple[object, ...]) -> None:
-        nonlocal moments
-        if event.startswith(("os.", "shutil.")) or event == "open":
-            moments += 1
-            if moments == moment:
-                os._exit(9)
-
-    sys.addaudithook(count)
+def _write_another(folder: RunFolder) -> None:
+    with folder.locked():
+        _write(folder, 300)
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="counts steps in a forked process")
+@needs_fork
 def test_a_kill_before_any_step_leaves_a_whole_checkpoint(tmp_path: Path):
     moment, found_steps, alive = 0, list[int](), False
     while not alive:
@@ -139,7 +115,7 @@ def test_a_kill_before_any_step_leaves_a_whole_checkpoint(tmp_path: Path):
         folder = RunFolder(tmp_path / f"{moment}")
         with folder.locked():
             _write(folder, 100, 200)
-        alive = not _write_until(folder, moment)
+        alive = not dies_before(moment, partial(_write_another, folder))
         with folder.locked():
             newest = folder.newest(lambda event: pytest.fail(str(event)))
             assert newest is not None

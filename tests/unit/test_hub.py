@@ -1,20 +1,15 @@
 """The hub client against a small hub of our own on this machine."""
 
-import hashlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
-
 import huggingface_hub
 import pytest
+from hub_server import COMMIT, FolderAsRepository
 from huggingface_hub import constants
+from local_server import running
 
 from dcae_export import hub
 from dcae_export.errors import HubError, ResourceError
 
 REPOSITORY = "org/autoencoder"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "config.json": b'{"model_name": "x"}',
     "model.safetensors": b"\x00" * 4096,
@@ -23,72 +18,34 @@ FILES = {
 }
 
 
-class Hub(BaseHTTPRequestHandler):
-    """What huggingface_hub asks for when it fetches a snapshot of one public repository."""
+class Hub(FolderAsRepository):
+    """Keeps what it was asked for, and has two repositories that it does not give away."""
 
     requested: list[str]
     user_agents: set[str]
 
-    def do_HEAD(self):
-        self.answer(with_body=False)
-
-    def do_GET(self):
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body):
-        path = urlsplit(self.path).path
+    def find(self, path):
         self.requested.append(path)
         self.user_agents.add(self.headers["User-Agent"])
-        status, headers, body = self.find(path)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
-
-    def find(self, path):
         if path.startswith("/api/models/org/gated"):
             return 403, {"X-Error-Code": "GatedRepo"}, b""
         if path.startswith("/api/models/org/broken"):
             return 500, {}, b""
-        if path == f"/api/models/{REPOSITORY}/revision/main":
-            return self.json({"id": REPOSITORY, "sha": COMMIT, "siblings": []})
-        if path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
-            return self.json(
-                [
-                    {"type": "file", "path": name, "size": len(body), "oid": sha1(body)}
-                    for name, body in FILES.items()
-                ]
-            )
-        name = path.removeprefix(f"/{REPOSITORY}/resolve/{COMMIT}/")
-        if name in FILES:
-            return 200, {"ETag": f'"{sha1(FILES[name])}"', "X-Repo-Commit": COMMIT}, FILES[name]
-        return 404, {"X-Error-Code": "RepoNotFound"}, b""
-
-    def json(self, content):
-        return 200, {"Content-Type": "application/json"}, json.dumps(content).encode()
-
-    def log_message(self, *args):
-        pass
-
-
-def sha1(body):
-    return hashlib.sha1(body).hexdigest()
+        return super().find(path)
 
 
 @pytest.fixture
-def server(monkeypatch):
-    handler = type("RecordingHub", (Hub,), {"requested": [], "user_agents": set()})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        use_endpoint(monkeypatch, f"http://127.0.0.1:{running.server_port}")
+def server(monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repository")
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    members = {"repository": REPOSITORY, "folder": folder, "requested": [], "user_agents": set()}
+    handler = type("RecordingHub", (Hub,), members)
+    with running(handler) as address:
+        use_endpoint(monkeypatch, address)
         yield handler
-        running.shutdown()
-        thread.join()
-        huggingface_hub.close_session()
+    huggingface_hub.close_session()
 
 
 @pytest.fixture

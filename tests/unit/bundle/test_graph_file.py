@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import pytest
-from bundle_factory import OPSET, place_outside, tiny_model
+from bundle_factory import OPSET, tensor_outside, tiny_model
 from google.protobuf.message import DecodeError, Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,16 +14,14 @@ from dcae_export.bundle.graph_file import MAX_GRAPH_DEPTH, ExternalData, scan
 from dcae_export.errors import BundleError
 
 
-def _outside(location: str) -> TensorProto:
-    return place_outside(TensorProto(name="weight", data_type=TensorProto.FLOAT), location)
-
-
 def _graph(*tensors: TensorProto, nodes: tuple[onnx.NodeProto, ...] = ()) -> onnx.GraphProto:
     return helper.make_graph(nodes, "part", [], [], tensors)
 
 
 def _sparse(location: str) -> onnx.SparseTensorProto:
-    return onnx.SparseTensorProto(values=_outside(location), indices=_outside(f"{location}.index"))
+    return onnx.SparseTensorProto(
+        values=tensor_outside(location), indices=tensor_outside(f"{location}.index")
+    )
 
 
 def _rich_model() -> onnx.ModelProto:
@@ -31,12 +29,12 @@ def _rich_model() -> onnx.ModelProto:
     model = tiny_model(np.zeros((12, 4, 1, 1), np.float32))
     model.graph.sparse_initializer.append(_sparse("sparse"))
     attributes = {
-        "t": _outside("tensor"),
-        "ts": [_outside("tensors")],
+        "t": tensor_outside("tensor"),
+        "ts": [tensor_outside("tensors")],
         "s": _sparse("attribute.sparse"),
         "ss": [_sparse("attribute.sparses")],
-        "g": _graph(_outside("subgraph"), nodes=(helper.make_node("Deep", [], []),)),
-        "gs": [_graph(_outside("subgraphs"))],
+        "g": _graph(tensor_outside("subgraph"), nodes=(helper.make_node("Deep", [], []),)),
+        "gs": [_graph(tensor_outside("subgraphs"))],
     }
     model.graph.node.append(helper.make_node("Many", [], [], domain="other", **attributes))
     function = helper.make_function(
@@ -44,13 +42,14 @@ def _rich_model() -> onnx.ModelProto:
         "Packed",
         [],
         [],
-        [helper.make_node("Inner", [], [], t=_outside("function"))],
+        [helper.make_node("Inner", [], [], t=tensor_outside("function"))],
         [helper.make_opsetid("", OPSET)],
     )
-    function.attribute_proto.append(helper.make_attribute("d", _outside("function.default")))
+    function.attribute_proto.append(helper.make_attribute("d", tensor_outside("function.default")))
     model.functions.append(function)
     model.training_info.add(
-        initialization=_graph(_outside("initialization")), algorithm=_graph(_outside("algorithm"))
+        initialization=_graph(tensor_outside("initialization")),
+        algorithm=_graph(tensor_outside("algorithm")),
     )
     return model
 
@@ -167,7 +166,7 @@ def test_two_locations_of_one_weight_are_an_error() -> None:
 
 def test_two_values_of_one_attribute_are_an_error() -> None:
     """Parsers merge them, so that a location and its offset may come from different places."""
-    attribute = helper.make_attribute("t", _outside("data")).SerializeToString()
+    attribute = helper.make_attribute("t", tensor_outside("data")).SerializeToString()
     node = onnx.NodeProto(op_type="Constant").SerializeToString()
     both = attribute + onnx.AttributeProto(t=TensorProto(name="x")).SerializeToString()
     node += b"\x2a" + bytes([len(both)]) + both

@@ -1,30 +1,22 @@
-"""The program, run in this process, and an autoencoder that costs nothing."""
+"""The program, run in this process, a terminal, and an autoencoder that costs nothing."""
 
+import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from program import Result, run_here
 
 from dcae_export.bundle.manifest import AxisRange, Graph, Port
-from dcae_export.cli import program
-from dcae_export.cli.failures import run
+from dcae_export.cli import progress, training_progress
 from dcae_export.runtime import autoencoder
 
 DOWNSAMPLE = 32
 CHANNELS = 4
-
-
-class Result(NamedTuple):
-    """What a run of the program gave."""
-
-    status: int
-    out: str
-    err: str
-
 
 Program = Callable[..., Result]
 
@@ -32,12 +24,26 @@ Program = Callable[..., Result]
 @pytest.fixture
 def dcae(capsys: pytest.CaptureFixture[str]) -> Program:
     """Run ``dcae`` with these arguments."""
+    return partial(run_here, capsys)
 
-    def call(*arguments: str | Path) -> Result:
-        status = run(program.dcae, prog_name="dcae", args=[str(part) for part in arguments])
-        return Result(status, *capsys.readouterr())
 
-    return call
+class Terminal(io.StringIO):
+    """What is written to it can be read."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal for the progress on stderr."""
+    stream = Terminal()
+    for module in (progress, training_progress):
+        monkeypatch.setattr(module, "sys", SimpleNamespace(stderr=stream))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return stream
 
 
 class FakeAutoencoder:

@@ -8,21 +8,6 @@ from dcae_export.cli import progress
 from dcae_export.cli.progress import Progress
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """A terminal for stderr."""
-    stream = Terminal()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    return stream
-
-
 @pytest.fixture
 def without_delay(monkeypatch):
     monkeypatch.setattr(progress, "_DELAY_S", 0.0)

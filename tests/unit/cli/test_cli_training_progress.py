@@ -1,31 +1,11 @@
 import dataclasses
-import io
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
-import pytest
 from training_recipes import sample, step_done
 
-from dcae_export.cli import training_progress
 from dcae_export.cli.training_progress import TrainingProgress, describe
 from dcae_export.training.events import CheckpointUnusable, CheckpointWritten, StepSkipped
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """A terminal for stderr."""
-    stream = Terminal()
-    monkeypatch.setattr(training_progress, "sys", SimpleNamespace(stderr=stream))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    return stream
 
 
 class Clock:

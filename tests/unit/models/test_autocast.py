@@ -6,20 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from autoencoders import random_input
+from random_modules import randomized
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from dcae_export.models import attention
 from dcae_export.models.attention import HEAD_DIM, EfficientViTBlock, LinearAttention
-from dcae_export.models.initialization import random_state
 from dcae_export.models.layers import RMSNorm2d, without_autocast
 
 HALVES = [torch.bfloat16, torch.float16]
-
-
-def randomized(layer):
-    layer.load_state_dict(random_state(layer, seed=5))
-    return layer.eval().requires_grad_(requires_grad=False)
 
 
 def seen_by_linear_part(layer: LinearAttention, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from autoencoders import random_input
+from random_modules import randomized
 from torch import nn
 
 from dcae_export.models.attention import HEAD_DIM, GatedConvMLP, LinearAttention
-from dcae_export.models.initialization import random_state
 from dcae_export.models.layers import (
     ConvPixelShuffle,
     ConvPixelUnshuffle,
@@ -29,11 +29,6 @@ def shortcut_of(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
         nn.init.zeros_(parameter)
     with torch.no_grad():
         return layer(x)
-
-
-def randomized(layer: nn.Module) -> nn.Module:
-    layer.load_state_dict(random_state(layer, seed=5))
-    return layer.eval().requires_grad_(requires_grad=False)
 
 
 @pytest.mark.parametrize("down", DOWN)

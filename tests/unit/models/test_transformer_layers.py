@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from autoencoders import random_input
-from torch import nn
+from random_modules import randomized
 
-from dcae_export.models.initialization import random_state
 from dcae_export.models.transformer_layers import (
     LabelEmbedding,
     PatchEmbedding,
@@ -17,12 +16,6 @@ from dcae_export.models.transformer_layers import (
 )
 
 DOUBLE = 1e-12
-
-
-def randomized(layer: nn.Module) -> nn.Module:
-    """The layer in float64 with random weights."""
-    layer.load_state_dict(random_state(layer, seed=5))
-    return layer.double().eval().requires_grad_(requires_grad=False)
 
 
 @pytest.mark.parametrize("patch", [1, 2, 3])
@@ -48,7 +41,7 @@ def test_a_latent_that_patches_do_not_cover_is_refused(shape):
 @pytest.mark.parametrize("bias", [False, True])
 def test_attention_is_a_softmax_over_all_tokens_for_each_head(bias):
     width, heads, num_tokens = 12, 3, 5
-    attention = randomized(SelfAttention(width, heads=heads, qkv_bias=bias))
+    attention = randomized(SelfAttention(width, heads=heads, qkv_bias=bias)).double()
     x = random_input(2, num_tokens, width).double()
     dim = width // heads
     joined = torch.empty_like(x)

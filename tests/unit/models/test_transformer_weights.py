@@ -6,6 +6,7 @@ import torch
 from autoencoders import shrink
 from safetensors.torch import load_file, save_file
 from small_transformers import SMALL_DIT, SMALL_UVIT, transformer_inputs
+from stored_tensors import rewrite
 
 from dcae_export.errors import RefusedError, UsageError, WeightsError
 from dcae_export.models.dit import SinCosPositions
@@ -76,13 +77,6 @@ def both(tmp_path):
 
 def load(path, name=DIT):
     return load_transformer_checkpoint(path, name=name, autoencoder="f32")
-
-
-def rewrite(path, change):
-    """Store the file's tensors again after ``change`` has seen them."""
-    tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}
-    change(tensors)
-    save_file(tensors, path)
 
 
 @pytest.mark.parametrize("prefix", ["", "diffusion_model."])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from autoencoders import DC_AE, random_input, shrink, small_checkpoint
 from safetensors.torch import load_file, save_file
+from stored_tensors import rewrite
 
 from dcae_export.errors import ConfigError, InputError, ResourceError, UsageError, WeightsError
 from dcae_export.models import checkpoint_folder
@@ -44,13 +45,6 @@ def lite(tmp_path):
     save_checkpoint(random_checkpoint(LITE, seed=1), folder, layout=Layout.OFFICIAL)
     (folder / "config.json").unlink()
     return folder / "model.safetensors"
-
-
-def rewrite(path, change):
-    """Store the file's tensors again after ``change`` has seen them."""
-    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
-    change(tensors)
-    save_file(tensors, path)
 
 
 @pytest.mark.parametrize("layout", Layout)

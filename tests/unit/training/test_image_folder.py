@@ -1,5 +1,4 @@
 import pickle
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from crafted_pictures import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_folders import SIDE, fill, number_of, numbers_of, plain_png
+from picture_folders import SIDE, fill, number_of, numbers_of, plain_png, take
 from torch import Tensor
 
 from dcae_export.errors import ConfigError, PictureError
@@ -27,10 +26,6 @@ def open_data(
 ) -> ImageFolderData:
     loading = Loading(batch_size=batch_size, rank=rank, world_size=world_size)
     return ImageFolderData.open(folder, crop=CROP, loading=loading, seed=seed)
-
-
-def take(data: ImageFolderData, count: int, position: dict[str, int] | None = None):
-    return list(islice(data.batches(position or {}), count))
 
 
 def images(taken: list[tuple[Tensor, dict[str, int]]]) -> list[Tensor]:

@@ -1,10 +1,9 @@
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 from file_server import serve
-from picture_folders import SIDE, numbers_of, write_shard
+from picture_folders import SIDE, numbers_of, take, write_shard
 
 from dcae_export.errors import ConfigError, PictureError
 from dcae_export.training.crops import TrainingCrop
@@ -35,10 +34,6 @@ def open_data(
     return ShardData(
         settings, loading=Loading(batch_size=batch_size, rank=rank, world_size=world_size)
     )
-
-
-def take(data: ShardData, count: int, position: dict[str, int] | None = None):
-    return list(islice(data.batches(position or {}), count))
 
 
 def numbers(taken: list[tuple[torch.Tensor, dict[str, int]]]) -> list[int]:

@@ -1,7 +1,5 @@
 """Training from scratch starts from the shortcuts' linear path, at a sane size."""
 
-import dataclasses
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +8,7 @@ from skimage import data
 from torch import Tensor, nn
 
 from dcae_export.models.attention import EfficientViTBlock
-from dcae_export.models.autoencoder import Autoencoder, AutoencoderConfig
+from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.layers import (
     ConvPixelShuffle,
     ConvPixelUnshuffle,
@@ -29,20 +27,9 @@ GRAPHS = [F32, "dc-ae-f64c128-in-1.0", "dc-ae-f32c32-sana-1.0", F32_1_5]
 BLOCKS = (ResBlock, EfficientViTBlock)
 
 
-def shallow(name: str) -> AutoencoderConfig:
-    """A preset in small, with one block where it has several: all of them start as the identity."""
-    config = shrink(PRESETS[name].config)
-    encoder, decoder = (
-        dataclasses.replace(
-            side, stages=tuple(dataclasses.replace(s, depth=min(s.depth, 1)) for s in side.stages)
-        )
-        for side in (config.encoder, config.decoder)
-    )
-    return dataclasses.replace(config, encoder=encoder, decoder=decoder)
-
-
 def started(name: str, *, seed: int = 0) -> Autoencoder:
-    network = Autoencoder(shallow(name))
+    # One block where a stage has several: all of them start as the identity.
+    network = Autoencoder(shrink(PRESETS[name].config, depth=1))
     initialize(network, seed=seed)
     return network
 
