@@ -1,5 +1,6 @@
 """Tables of results, for a terminal or as Markdown."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,15 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from benchmarks.contestants import BUNDLE, EVERYONE
+from benchmarks.study import (
+    ADAPTATION,
+    BICUBIC,
+    FULL_GAN,
+    GOES_ON,
+    NO_SHORTCUTS,
+    REFINEMENT,
+    SHORTCUTS,
+)
 from dcae_export.errors import UsageError
 
 Entry = Mapping[str, object]
@@ -40,6 +50,8 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "denoiser": _denoiser,
         "sessions": _sessions,
         "training": _training,
+        "engine": _engine,
+        "study": _study,
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
@@ -281,6 +293,86 @@ def _training(document: Mapping[str, object]) -> Iterator[Table]:
             for key, cell in cells.items()
         ],
     )
+
+
+def _engine(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "steps")
+    names = list(dict.fromkeys(name for cell in cells.values() for name in cell))
+    yield Table(
+        title="Median seconds of a training step (times a plain loop's)",
+        columns=("", *names),
+        rows=[
+            (key, *(_contested(_entry(cell[name]), "median", unit=1) for name in names))
+            for key, cell in cells.items()
+        ],
+        notes=["Goal: within 5 %. Both end with weights of the same bits."],
+    )
+
+
+def _study(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _entries(document.get("stages", {}))
+    stages: dict[str, dict[str, Entry]] = {}
+    for key, entry in cells.items():
+        name, _, seed = key.partition(", seed ")
+        stages.setdefault(name, {})[seed] = _entry(entry["cell"])
+    sides = [str(_entry(_cells(document, "sizes")["study"])[side]) for side in ("low", "high")]
+    low, high = sides
+    figures = [(what, side) for what in ("psnr", "sharpness") for side in sides]
+    yield Table(
+        title="Held-out pictures: PSNR in dB, and sharpness, 1 where neighbouring pixels differ as in the picture",
+        columns=("", "seeds", *(f"{what}, {side} px" for what, side in figures), "seconds"),
+        rows=[
+            (
+                name,
+                str(len(by_seed)) if name != BICUBIC else "-",
+                *(_spread([_figure(cell, *of) for cell in by_seed.values()]) for of in figures),
+                _spread([_number(cell.get("seconds", 0)) for cell in by_seed.values()]),
+            )
+            for name, by_seed in stages.items()
+        ],
+        notes=["Means over seeds, and their standard deviations."],
+    )
+    differences = (
+        ("shortcuts minus none", SHORTCUTS, NO_SHORTCUTS, "psnr", low, low),
+        ("phase 1: high minus low resolution", SHORTCUTS, SHORTCUTS, "psnr", high, low),
+        ("phase 2 minus phase 1 that goes on", ADAPTATION, GOES_ON, "psnr", high, high),
+        ("phase 2 minus phase 1 that goes on", ADAPTATION, GOES_ON, "psnr", low, low),
+        ("full GAN minus phase 3", FULL_GAN, REFINEMENT, "psnr", low, low),
+        ("full GAN minus phase 3", FULL_GAN, REFINEMENT, "sharpness", low, low),
+        ("phase 3 minus phase 2", REFINEMENT, ADAPTATION, "psnr", low, low),
+        ("phase 3 minus phase 2", REFINEMENT, ADAPTATION, "sharpness", low, low),
+    )
+    yield Table(
+        title="Differences within a seed",
+        columns=("", "of", "px", "difference", "seeds"),
+        rows=[
+            (
+                text,
+                what,
+                px if px == other_px else f"{px}, {other_px}",
+                _spread(found),
+                str(len(found)),
+            )
+            for text, first, second, what, px, other_px in differences
+            if (
+                found := [
+                    _figure(cell, what, px) - _figure(stages[second][seed], what, other_px)
+                    for seed, cell in stages.get(first, {}).items()
+                    if seed in stages.get(second, {})
+                ]
+            )
+        ],
+    )
+
+
+def _figure(cell: Entry, what: str, side: str) -> float:
+    return _number(_entry(cell[what])[side])
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The mean, and where there are several values their standard deviation."""
+    mean = f"{statistics.fmean(values):.2f}"
+    return f"{mean} \u00b1 {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
 def _generation(document: Mapping[str, object]) -> Iterator[Table]:

@@ -12,6 +12,7 @@ from benchmarks.autoencoder import measure_memory, measure_speed
 from benchmarks.case import Case, Direction
 from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
 from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair, measure_step
+from benchmarks.engine import measure_engine
 from benchmarks.export_costs import measure_export
 from benchmarks.generation import measure_generation
 from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
@@ -19,6 +20,7 @@ from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
 from benchmarks.results import Results, read_document
 from benchmarks.sessions import measure_rows, measure_session_options
+from benchmarks.study import Study, measure_study
 from benchmarks.training import PHASES, measure_phase
 from dcae_export.errors import DcaeError
 
@@ -34,6 +36,7 @@ FLOW_SAMPLERS = [
     *(f"rk4:{n}" for n in (8, 12, 24)),
     *(f"dopri5:{n}" for n in (6, 12, 24, 48)),
 ]
+STUDY = Study()
 RESULTS = Path("benchmarks/results")
 
 
@@ -313,6 +316,63 @@ def training(  # noqa: PLR0913 - one argument for each option
                     variant, phase, size=size, checkpoint_activations=checkpoint_activations
                 )
                 results.put("steps", key, cell)
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--size", type=click.IntRange(min=64), default=256, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Of each turn.",
+)
+@_common("engine")
+def engine(
+    *,
+    size: int,
+    rounds: int,
+    steps: int,
+    work: Path,  # noqa: ARG001 - nothing is kept
+    out: Path,
+    again: bool,
+) -> None:
+    """What the training engine costs: its steps beside those of a plain PyTorch loop."""
+    results = Results.open(out, "engine", again=again)
+    key = f"f64 at an eighth of its widths, {size} px, batch 2"
+    if results.wants("steps", key):
+        results.put("steps", key, measure_engine(size=size, rounds=rounds, steps=steps))
+    print_tables(results.document, Console())
+
+
+def _steps(name: str, default: int, text: str) -> Callable[[Function], Function]:
+    return click.option(
+        name, type=click.IntRange(min=1), default=default, show_default=True, help=text
+    )
+
+
+@main.command()
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+@_steps("--steps", STUDY.steps, "Of phase 1.")
+@_steps("--adaptation-steps", STUDY.adaptation_steps, "Of phase 2, and of a phase 1 that goes on.")
+@_steps("--refinement-steps", STUDY.refinement_steps, "Of phase 3, and of everything with a GAN.")
+@_common("study")
+def study(  # noqa: PLR0913 - one argument for each option
+    *,
+    seeds: int,
+    steps: int,
+    adaptation_steps: int,
+    refinement_steps: int,
+    work: Path,
+    out: Path,
+    again: bool,
+) -> None:
+    """DC-AE's claims on training, in small: shortcuts, high-resolution adaptation, where the GAN belongs."""
+    results = Results.open(out, "study", again=again)
+    sizes = Study(steps=steps, adaptation_steps=adaptation_steps, refinement_steps=refinement_steps)
+    measure_study(sizes, seeds, work, results)
     print_tables(results.document, Console())
 
 

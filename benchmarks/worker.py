@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ TASKS = {
     "generate": "benchmarks.tasks.generation:generate",
     "session options": "benchmarks.tasks.session_options:measure_options",
     "train steps": "benchmarks.tasks.training:train_steps",
+    "draw study pictures": "benchmarks.study_pictures:write_pictures",
+    "study bicubic": "benchmarks.tasks.study:measure_bicubic",
+    "study stage": "benchmarks.tasks.study:train_stage",
     "flow errors": "benchmarks.tasks.flow:flow_errors",
     "measure export": "benchmarks.tasks.costs:measure_export",
     "measure opening": "benchmarks.tasks.costs:measure_opening",
@@ -39,11 +43,19 @@ TASKS = {
 LONGEST_REASON = 200
 
 
+class Training(Protocol):
+    """A training that takes turns."""
+
+    def take(self, steps: int) -> Reply: ...
+    def end(self) -> Reply: ...
+
+
 class Worker:
-    """Holds one contestant's network between tasks."""
+    """Holds one contestant's network between tasks, or its training."""
 
     def __init__(self) -> None:
         self._network: Network | None = None
+        self._training: Training | None = None
 
     def handle(self, task: str, arguments: dict[str, object]) -> Reply:
         """Do one task."""
@@ -52,6 +64,12 @@ class Worker:
                 return self._open(**arguments)  # type: ignore[arg-type]
             case "run":
                 return self._run(**arguments)  # type: ignore[arg-type]
+            case "begin training":
+                module = importlib.import_module("benchmarks.tasks.engine_turns")
+                self._training = module.begin(**arguments)
+                return {}
+            case "train on" | "end training":
+                return self._train(task, **arguments)  # type: ignore[arg-type]
             case "peak":
                 return {"bytes": peak_bytes()}
             case _:
@@ -63,6 +81,10 @@ class Worker:
         contestant = importlib.import_module(module)
         self._network = contestant.open_network(Path(files), graph)
         return {"seconds": time.perf_counter() - start}
+
+    def _train(self, task: str, steps: int = 0) -> Reply:
+        assert self._training is not None
+        return self._training.take(steps) if task == "train on" else self._training.end()
 
     def _run(self, shape: list[int], output: str | None = None) -> Reply:
         assert self._network is not None

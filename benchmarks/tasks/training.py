@@ -14,6 +14,15 @@ from benchmarks.machine import forget_peak, peak_bytes
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
 
+def write_photographs(folder: Path) -> Path:
+    """Write some of scikit-image's photographs into a new folder."""
+    folder.mkdir(parents=True)
+    for name in PHOTOGRAPHS:
+        picture = getattr(skimage.data, name)()
+        cv2.imwrite(str(folder / f"{name}.png"), picture[..., ::-1])
+    return folder
+
+
 def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) -> dict[str, object]:
     """Train as a shipped recipe says but for ``settings``, on photographs, into a folder that is thrown away.
 
@@ -38,11 +47,7 @@ def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) ->
             forget_peak()
 
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder) / "pictures"
-        pictures.mkdir()
-        for name in PHOTOGRAPHS:
-            picture = getattr(skimage.data, name)()
-            cv2.imwrite(str(pictures / f"{name}.png"), picture[..., ::-1])
+        pictures = write_photographs(Path(folder) / "pictures")
         run = Path(folder) / "run"
         run.mkdir()
         training.train_autoencoder(

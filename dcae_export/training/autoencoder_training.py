@@ -92,7 +92,12 @@ def train_autoencoder(
     if training.perceptual is not None:
         tell(Note(text=f"perceptual term: {training.perceptual.describe()}"))
     outcome = train(
-        training, pictures, _settings(recipe), RunFolder(out), resume=resume, on_event=on_event
+        training,
+        pictures,
+        engine_settings(recipe),
+        RunFolder(out),
+        resume=resume,
+        on_event=on_event,
     )
     if process.is_main:
         weights = {name.removeprefix(_PREFIX): tensor for name, tensor in outcome.weights.items()}
@@ -113,7 +118,7 @@ def train_autoencoder(
 
 
 class AutoencoderTraining:
-    """The losses of one phase, as the engine takes them: L1, a perceptual term, and in the last phase a GAN."""
+    """The losses of one phase, as the engine takes them: L1, a perceptual term, and a GAN."""
 
     def __init__(self, network: Network, recipe: AutoencoderRecipe, *, samples: Tensor) -> None:
         """Join what the recipe asks for.
@@ -218,6 +223,24 @@ class AutoencoderTraining:
         return self._losses.adversarial.weight * weight * losses["adversarial"]
 
 
+def engine_settings(recipe: AutoencoderRecipe) -> EngineSettings:
+    """The course of a run as a recipe says it."""
+    ema = recipe.ema
+    return EngineSettings(
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        accumulation=recipe.accumulation,
+        precision=Precision(recipe.precision),
+        clip_norm=recipe.optimizer.clip_norm,
+        warm_up=WarmUp(steps=recipe.optimizer.warm_up_steps, start=recipe.optimizer.warm_up_start),
+        ema=None if ema is None else EMASettings(decay=ema.decay, warm_up=ema.warm_up),
+        seed=recipe.seed,
+        checkpoint_every=recipe.checkpoint_every,
+        sample_every=recipe.sample_every,
+        max_skipped=recipe.max_skipped,
+    )
+
+
 def _tell_nobody(_: Event) -> None:
     pass
 
@@ -281,23 +304,6 @@ def _adamw(network: PhaseNetwork, recipe: AutoencoderRecipe) -> AdamW:
         ],
         lr=optimizer.learning_rate,
         betas=optimizer.betas,
-    )
-
-
-def _settings(recipe: AutoencoderRecipe) -> EngineSettings:
-    ema = recipe.ema
-    return EngineSettings(
-        steps=recipe.steps,
-        batch_size=recipe.batch_size,
-        accumulation=recipe.accumulation,
-        precision=Precision(recipe.precision),
-        clip_norm=recipe.optimizer.clip_norm,
-        warm_up=WarmUp(steps=recipe.optimizer.warm_up_steps, start=recipe.optimizer.warm_up_start),
-        ema=None if ema is None else EMASettings(decay=ema.decay, warm_up=ema.warm_up),
-        seed=recipe.seed,
-        checkpoint_every=recipe.checkpoint_every,
-        sample_every=recipe.sample_every,
-        max_skipped=recipe.max_skipped,
     )
 
 

@@ -207,14 +207,14 @@ class AutoencoderRecipe(_Section):
         return self
 
     @model_validator(mode="after")
-    def _keeps_the_discriminator_out_of_the_encoder(self) -> "AutoencoderRecipe":
+    def _keeps_the_discriminator_out_of_the_adaptation(self) -> "AutoencoderRecipe":
         adversarial = self.losses.adversarial
         if adversarial is None:
             return self
-        if self.phase != "local-refinement":
+        if self.phase == "latent-adaptation":
             raise ValueError(
-                f"losses.adversarial: phase {self.phase} trains the encoder, and a GAN is kept out of it; "
-                "it belongs to phase local-refinement"
+                "losses.adversarial: phase latent-adaptation moves the latent, and a GAN is kept out of it; "
+                "it belongs to phase local-refinement, or to phase full"
             )
         if adversarial.start_step >= self.steps:
             raise ValueError(

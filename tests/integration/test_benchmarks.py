@@ -1,11 +1,14 @@
-"""The autoencoder benchmark on a narrow, shallow network: what it measures and writes, not how fast."""
+"""Benchmarks on narrow, shallow networks: what they measure and write, not how fast."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 from autoencoders import shrink, small_checkpoint
+from click.testing import CliRunner
 
+from dcae_export.errors import UsageError
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import save_checkpoint
@@ -20,9 +23,12 @@ from benchmarks.artifacts import Artifacts  # noqa: E402
 from benchmarks.autoencoder import measure_memory, measure_speed  # noqa: E402
 from benchmarks.case import Case, Direction  # noqa: E402
 from benchmarks.contestants import BUNDLE, EAGER, PLAIN, Contestant  # noqa: E402
+from benchmarks.engine import measure_engine  # noqa: E402
 from benchmarks.process import WorkerError  # noqa: E402
 from benchmarks.report import markdown  # noqa: E402
 from benchmarks.results import Results, read_document  # noqa: E402
+from benchmarks.run import main  # noqa: E402
+from benchmarks.study import ADAPTATION, FULL_GAN, Study, key, measure_study  # noqa: E402
 
 CASE = Case(variant="f32", direction=Direction.DECODE, size=256)
 NOBODY = Contestant(
@@ -78,3 +84,65 @@ def test_results_are_kept_and_printed(tmp_path, capsys):
     text = markdown(read_document(path))
     assert "| f32 decode 256 | 1.000 (1.00) | 2.000 (2.00) | not run |" in text
     assert "f32 decode 256: compile not run: no compiler" in text
+
+
+def test_the_engine_and_a_plain_loop_take_turns_and_end_with_the_same_weights():
+    cell = measure_engine(size=64, rounds=2, steps=2, divisor=16)
+    assert cell["engine"]["weights"] == cell["plain"]["weights"]
+    for one in cell.values():
+        assert [len(turn) for turn in one["seconds"]] == [2, 2]
+        assert one["ratio"] > 0
+    assert cell["plain"]["ratio"] == 1.0
+    text = markdown(setting("engine") | {"steps": {"tiny": {"source": "", "cell": cell}}})
+    assert f"| tiny | {cell['engine']['median']:.3f} " in text
+
+
+def setting(benchmark: str) -> dict[str, object]:
+    return {"benchmark": benchmark, "machine": {}, "versions": {}}
+
+
+def test_the_study_goes_on_and_trains_again_what_a_lost_stage_left(tmp_path, capsys):
+    sizes = Study(
+        low=64,
+        high=128,
+        steps=2,
+        adaptation_steps=1,
+        refinement_steps=1,
+        batch_size=2,
+        pictures=3,
+        held_out=2,
+        held_out_high=1,
+    )
+    path, work = tmp_path / "study.json", tmp_path / "work"
+    measure_study(sizes, 1, work, Results.open(path, "study", again=False))
+    document = read_document(path)
+    stages = document["stages"]
+    assert len(stages) == 7
+    assert all(0 < entry["cell"]["psnr"]["128"] < 100 for entry in stages.values())
+    lost = key(FULL_GAN, 0)
+    first = stages.pop(lost)
+    path.write_text(json.dumps(document))
+    (work / "study" / "seed-0" / f"{ADAPTATION}.safetensors").unlink()
+    capsys.readouterr()
+    measure_study(sizes, 1, work, Results.open(path, "study", again=False))
+    taken = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": measured")]
+    assert taken == [f"stages {key(name, 0)}: measured" for name in (ADAPTATION, FULL_GAN)]
+    again = read_document(path)
+    assert again["stages"][lost]["cell"]["sha256"] == first["cell"]["sha256"]
+    text = markdown(again)
+    assert "| shortcuts minus none | psnr | 64 |" in text
+    assert "| full GAN minus phase 3 | sharpness | 64 |" in text
+
+
+def test_a_study_of_other_sizes_does_not_join_the_results(tmp_path):
+    results = Results.open(tmp_path / "study.json", "study", again=False)
+    results.put("sizes", "study", {"steps": 1})
+    with pytest.raises(UsageError, match="other sizes or steps; choose another --out"):
+        measure_study(Study(), 1, tmp_path, results)
+
+
+@pytest.mark.parametrize("command", ["engine", "study"])
+def test_commands_say_what_they_take(command):
+    shown = CliRunner().invoke(main, [command, "--help"])
+    assert shown.exit_code == 0
+    assert f"benchmarks/results/{command}.json" in shown.output

@@ -100,11 +100,11 @@ def test_a_phase_says_how_many_parts_train_at_its_ends(tmp_path, phase, counts, 
         ({"encoder_head": "1"}, "encoder_head: phase full does not choose its parts by it"),
         ({"phase": "latent-adaptation", "encoder_head": "1"}, "decoder_input: phase latent-ad"),
         ({"phase": "local-refinement"}, "decoder_head: phase local-refinement needs it"),
-        (ADVERSARIAL, "losses.adversarial: phase full trains the encoder, and a GAN is kept out"),
         (
             ADVERSARIAL | {"phase": "latent-adaptation", "encoder_head": "1", "decoder_input": "1"},
-            "it belongs to phase local-refinement",
+            "losses.adversarial: phase latent-adaptation moves the latent, and a GAN is kept out",
         ),
+        (ADVERSARIAL | {"losses.adversarial.start_step": "3"}, "start_step: 3 is never reached"),
         (
             ADVERSARIAL | REFINEMENT | {"losses.adversarial.start_step": "3"},
             "losses.adversarial.start_step: 3 is never reached in 3 steps",
@@ -119,8 +119,9 @@ def test_what_contradicts_itself_is_one_line_that_names_file_and_key(tmp_path, o
     assert "\n" not in str(raised.value)
 
 
-def test_a_gan_is_part_of_local_refinement(tmp_path):
-    recipe = small_recipe(tmp_path, **REFINEMENT, **ADVERSARIAL)
+@pytest.mark.parametrize("phase", [REFINEMENT, {"phase": "full"}])
+def test_a_gan_is_part_of_local_refinement_or_of_a_full_training(tmp_path, phase):
+    recipe = small_recipe(tmp_path, **phase, **ADVERSARIAL)
     assert recipe.losses.adversarial is not None
     assert recipe.losses.adversarial.betas == (0.5, 0.9)
 
