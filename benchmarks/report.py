@@ -1,7 +1,7 @@
 """Tables of results, for a terminal or as Markdown."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -332,6 +332,24 @@ def _study(document: Mapping[str, object]) -> Iterator[Table]:
         ],
         notes=["Means over seeds, and their standard deviations."],
     )
+    yield Table(
+        title="Learning rates tried for the networks that start from scratch",
+        columns=("", *(f"psnr, {side} px" for side in sides)),
+        rows=[
+            (name, *(f"{_figure(cell, 'psnr', side):.2f}" for side in sides))
+            for name, cell in _cells(document, "trials").items()
+        ],
+        notes=["Each network's best, by the loss of training, is the one that it is trained with."],
+    )
+    yield Table(
+        title="PSNR above bicubic's in dB, which can be compared between sizes",
+        columns=("", *(f"{side} px" for side in sides), f"{high} px minus {low} px"),
+        rows=[
+            (name, *map(_spread, _above(stages[BICUBIC][""], by_seed.values(), sides)))
+            for name, by_seed in stages.items()
+            if name != BICUBIC
+        ],
+    )
     differences = (
         ("shortcuts minus none", SHORTCUTS, NO_SHORTCUTS, "psnr", low, low),
         ("phase 1: high minus low resolution", SHORTCUTS, SHORTCUTS, "psnr", high, low),
@@ -363,6 +381,15 @@ def _study(document: Mapping[str, object]) -> Iterator[Table]:
             )
         ],
     )
+
+
+def _above(bicubic: Entry, cells: Iterable[Entry], sides: list[str]) -> tuple[list[float], ...]:
+    """By how much the cells' PSNR is above bicubic's: at both sides, and the second minus the first."""
+    at_low, at_high = (
+        [_figure(cell, "psnr", side) - _figure(bicubic, "psnr", side) for cell in cells]
+        for side in sides
+    )
+    return at_low, at_high, [high - low for low, high in zip(at_low, at_high, strict=True)]
 
 
 def _figure(cell: Entry, what: str, side: str) -> float:

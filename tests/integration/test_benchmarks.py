@@ -105,6 +105,8 @@ def test_the_study_goes_on_and_trains_again_what_a_lost_stage_left(tmp_path, cap
     sizes = Study(
         low=64,
         high=128,
+        trial_steps=1,
+        learning_rates=(1e-4, 1e-3),
         steps=2,
         adaptation_steps=1,
         refinement_steps=1,
@@ -118,6 +120,7 @@ def test_the_study_goes_on_and_trains_again_what_a_lost_stage_left(tmp_path, cap
     document = read_document(path)
     stages = document["stages"]
     assert len(stages) == 7
+    assert len(document["trials"]) == 4
     assert all(0 < entry["cell"]["psnr"]["128"] < 100 for entry in stages.values())
     lost = key(FULL_GAN, 0)
     first = stages.pop(lost)
