@@ -52,7 +52,7 @@ class Study:
     high: int = 1024
     divisor: int = 16
     trial_steps: int = 300
-    steps: int = 1200
+    steps: int = 800
     adaptation_steps: int = 60
     refinement_steps: int = 100
     batch_size: int = 2

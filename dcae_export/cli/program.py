@@ -24,6 +24,7 @@ _COMMANDS = {
     "train": "Train an autoencoder on pictures.",
     "recipes": "List the recipes that come with this package, or copy them.",
     "shards": "Write a folder of pictures as shards, for training.",
+    "latents": "Encode a folder of pictures as latents, for diffusion training.",
 }
 _EXAMPLES = (
     "dcae export --variant f64",

@@ -1,7 +1,7 @@
 """SD-VAE, the autoencoder that DC-AE is measured against: diffusers' networks in the form of ours.
 
 What is notable:
-- ``encode`` gives the mean of the posterior; nothing is sampled and the log-variance is left out;
+- ``encode`` gives the mean of the posterior and samples nothing; who wants to takes ``Encoder.posterior``;
 - the layers are those of diffusers' ``AutoencoderKL``, which is imported when a network is built;
 - no shortcut crosses a change of resolution: that is what DC-AE's residual autoencoding adds.
 
@@ -11,6 +11,9 @@ Shape suffixes: B batch, C channels, H height, W width, z latent channels, h and
 from torch import Tensor, nn
 
 from dcae_export.models.sd_vae_config import SDVAEConfig, to_autoencoder_kl
+
+# Bounds on the logarithm of the variance, as the published code has them (CompVis' and diffusers').
+_LOG_VARIANCE = (-30.0, 20.0)
 
 
 class Encoder(nn.Module):
@@ -25,6 +28,11 @@ class Encoder(nn.Module):
         # The first half of the channels is the mean, the second the logarithm of the variance.
         mean_Bzhw, _ = self.quant_conv(self.network(image_BCHW)).chunk(2, dim=1)
         return mean_Bzhw
+
+    def posterior(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Image (B, 3, H, W) in [-1, 1] to mean and standard deviation of its raw latent, (B, z, h, w) each."""
+        mean_Bzhw, log_variance_Bzhw = self.quant_conv(self.network(image_BCHW)).chunk(2, dim=1)
+        return mean_Bzhw, (0.5 * log_variance_Bzhw.clamp(*_LOG_VARIANCE)).exp()
 
 
 class Decoder(nn.Module):

@@ -10,19 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import read_picture
 from dcae_export.training.crops import Crop, EvaluationCrop, cut
 from dcae_export.training.file_names import FileNames
 from dcae_export.training.folder_scan import scan
 from dcae_export.training.loading import Failed, Loaded, Loading, load, require_position, to_batch
 from dcae_export.training.positions import Positions
-from dcae_export.training.skipped import (
-    MAX_FAILURES_IN_A_ROW,
-    Skip,
-    Skipped,
-    SkipReason,
-    size_problem,
-)
+from dcae_export.training.skipped import MAX_FAILURES_IN_A_ROW, Skip, Skipped
+from dcae_export.training.usable_picture import read_usable
 
 # Apart from crops, which are drawn from (seed, sample), orders are drawn from (seed, epoch, this).
 _ORDER: Final = 1
@@ -67,7 +61,7 @@ class ImageFolder:
         skips: list[Skip] = []
         for step in range(min(len(self), MAX_FAILURES_IN_A_ROW)):
             name = self._names[int(order[(place + step) % len(self)])]
-            image = self._read(name)
+            image = read_usable(self._folder, name, min_side=self._crop.min_side)
             if isinstance(image, Skip):
                 skips.append(image)
                 continue
@@ -84,18 +78,6 @@ class ImageFolder:
             generator = np.random.default_rng([self._seed, epoch, _ORDER])
             self._order = epoch, generator.permutation(len(self))
         return self._order[1]
-
-    def _read(self, name: str) -> NDArray[np.uint8] | Skip:
-        path = self._folder / name
-        try:
-            image = read_picture(path)
-        except PictureError as error:
-            detail = str(error).removeprefix(f"{path}: ")
-            return Skip.of(name, SkipReason.UNREADABLE, detail)
-        # The file may be another one than the scan saw.
-        height, width = image.shape[:2]
-        problem = size_problem(name, (width, height), min_side=self._crop.min_side)
-        return image if problem is None else problem
 
 
 class ImageFolderData:

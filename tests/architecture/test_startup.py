@@ -38,7 +38,9 @@ def test_the_program_answers_without_heavy_imports(arguments):
     assert not packages_loaded_by(*arguments) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["export", "reconstruct", "parity", "train autoencoder"])
+@pytest.mark.parametrize(
+    "command", ["export", "reconstruct", "parity", "train autoencoder", "latents"]
+)
 def test_a_commands_help_needs_no_heavy_imports(command):
     assert not packages_loaded_by(*command.split(" "), "--help") & HEAVY
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from dcae_export.errors import PictureError, ResourceError
-from dcae_export.training import image_folder
+from dcae_export.training import usable_picture
 from dcae_export.training.crops import TrainingCrop
 from dcae_export.training.image_folder import ImageFolderData
 from dcae_export.training.loading import Loading
@@ -118,7 +118,7 @@ def test_a_worker_that_is_killed_is_a_resource_error(folder: Path, monkeypatch: 
         assert get_worker_info() is not None
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(image_folder, "read_picture", die)
+    monkeypatch.setattr(usable_picture, "read_picture", die)
     with pytest.raises(ResourceError, match="a process that reads pictures was killed; use fewer"):
         take(open_folder(folder, workers=1), 1)
 
@@ -127,7 +127,7 @@ def test_a_fault_of_ours_in_a_worker_is_not_hidden(folder: Path, monkeypatch: py
     def fail(path: Path) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(image_folder, "read_picture", fail)
+    monkeypatch.setattr(usable_picture, "read_picture", fail)
     with pytest.raises(RuntimeError, match="a fault"):
         take(open_folder(folder, workers=1), 1)
 

@@ -1,0 +1,74 @@
+"""The pictures of a folder by number, cut as for evaluation, from worker processes."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from dcae_export.training.crops import adm_crop
+from dcae_export.training.labelled_pictures import LabelledPictures
+from dcae_export.training.loading import Failed, Loaded, load, to_batch
+from dcae_export.training.skipped import Skip
+from dcae_export.training.usable_picture import read_usable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CroppedPictures(Loaded):
+    """Of the ``num_asked`` pictures of a range, ``images`` has those of ``numbers``, ``skipped`` the others."""
+
+    numbers: tuple[int, ...]
+    num_asked: int
+
+
+def cropped_pictures(
+    pictures: LabelledPictures, *, size: int, ranges: Iterable[range], workers: int
+) -> Iterator[CroppedPictures]:
+    """ADM's crops of the pictures of each range of numbers, in the order of the ranges.
+
+    Args:
+        pictures: The folder.
+        size: The side of the crops in pixels.
+        ranges: Whose pictures come together.
+        workers: How many processes decode; 0 for none but this one.
+
+    Raises:
+        PictureError: A picture is not there any more.
+        ResourceError: A worker was killed.
+    """
+    return load(_Crops(pictures, size), sampler=ranges, workers=workers)
+
+
+class _Crops(Dataset[CroppedPictures | Failed]):
+    """The crops of a range of numbers."""
+
+    def __init__(self, pictures: LabelledPictures, size: int) -> None:
+        self._pictures = pictures
+        self._size = size
+
+    def __getitem__(self, numbers: range) -> CroppedPictures | Failed:
+        found = {number: self._crop(number) for number in numbers}
+        skips = {number: one for number, one in found.items() if isinstance(one, Skip)}
+        gone = [path for path in map(self._path, skips) if not os.access(path, os.F_OK)]
+        if gone:
+            # A disk that was taken away must not become a smaller set of pictures.
+            return Failed(message=f"{gone[0]}: is gone since it was found; put it back")
+        crops = {number: one for number, one in found.items() if not isinstance(one, Skip)}
+        return CroppedPictures(
+            images=to_batch(list(crops.values())) if crops else torch.empty(0),
+            skipped=tuple(skips.values()),
+            numbers=tuple(crops),
+            num_asked=len(numbers),
+        )
+
+    def _path(self, number: int) -> Path:
+        return self._pictures.folder / self._pictures.names[number]
+
+    def _crop(self, number: int) -> NDArray[np.uint8] | Skip:
+        pictures = self._pictures
+        image = read_usable(pictures.folder, pictures.names[number], min_side=pictures.min_side)
+        return image if isinstance(image, Skip) else adm_crop(image, self._size)
