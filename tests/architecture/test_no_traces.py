@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("dcae_export", "tests", "docs", "benchmarks", "typings", ".ci")
+PLACES = ("dcae_export", "tests", "docs", "benchmarks", "recipes", "typings", ".ci")
 KINDS = {".py", ".pyi", ".md", ".toml", ".txt", ".yaml", ".json", ".in", ".cfg", ""}
 
 # A reader may be sent to what the text is about: the paper, its code, its weights, a standard.

@@ -1,0 +1,1 @@
+"""The families of pictures, one a file: each has ``draw(generator, side)``."""
