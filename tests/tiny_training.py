@@ -174,7 +174,7 @@ def _run(arguments: argparse.Namespace) -> Outcome:
     return outcome
 
 
-def _shard_on_the_cpu() -> None:
+def shard_on_the_cpu() -> None:
     """Make Accelerate take its way to FSDP2, which it keeps for GPUs, on the CPU."""
     os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
     PartialState(cpu=True).distributed_type = DistributedType.MULTI_GPU
@@ -201,7 +201,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["ACCELERATE_USE_CPU"] = "true"
     if arguments.shard:
-        _shard_on_the_cpu()
+        shard_on_the_cpu()
     try:
         _run(arguments)
     except DcaeError as error:

@@ -34,7 +34,7 @@ class GatedData:
     A step lasts from one request to the next. What the engine does after a step's event is in it.
     """
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data[Tensor]) -> None:
         self._data = data
         self._let_through = threading.Semaphore(0)
         self._requests: queue.SimpleQueue[float | Exception] = queue.SimpleQueue()
@@ -136,7 +136,9 @@ def begin(contestant: str, recipe: dict[str, object], folder: str, divisor: int)
     return TurnTaking(contestant, recipe, folder=Path(folder), divisor=divisor)
 
 
-def train_plainly(network: Autoencoder, recipe: AutoencoderRecipe, data: Data) -> dict[str, Tensor]:
+def train_plainly(
+    network: Autoencoder, recipe: AutoencoderRecipe, data: Data[Tensor]
+) -> dict[str, Tensor]:
     """The loop that one writes without the engine: losses, clipping, AdamW, averages.
 
     No word of a step's losses leaves it, and it keeps no checkpoint.

@@ -15,12 +15,13 @@ from dcae_export.models.autoencoder import (
 )
 from dcae_export.models.network import Network
 from dcae_export.models.presets import PRESETS, preset_name
-from dcae_export.training.autoencoder_training import AutoencoderTraining, engine_settings
+from dcae_export.training.autoencoder_training import AutoencoderTraining
 from dcae_export.training.engine import train
 from dcae_export.training.events import Event
 from dcae_export.training.protocols import Data
 from dcae_export.training.recipe import AutoencoderRecipe
 from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.run_settings import engine_settings
 
 # Where PhaseNetwork keeps the autoencoder.
 _PREFIX = "network."
@@ -55,7 +56,7 @@ def narrow_config(
 def train_network(
     network: Network,
     recipe: AutoencoderRecipe,
-    data: Data,
+    data: Data[Tensor],
     folder: Path,
     *,
     on_event: Callable[[Event], None],
@@ -66,7 +67,7 @@ def train_network(
     outcome = train(
         AutoencoderTraining(network, recipe, samples=samples),
         data,
-        engine_settings(recipe),
+        engine_settings(recipe, sample_every=recipe.sample_every),
         RunFolder(folder),
         resume=False,
         on_event=on_event,

@@ -16,6 +16,7 @@ from dcae_export.export.target import TargetName
 if TYPE_CHECKING:
     from dcae_export.export.exporter import TransformerExport
     from dcae_export.export.recipe import ExportRecipe
+    from dcae_export.models.transformer_weights import TransformerCheckpoint
     from dcae_export.models.weights import Checkpoint
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         "dcae export --variant f32 --weights random:0 --out try-it",
         "dcae export --recipe f64-2048 --size 2048x1024",
         "dcae export --variant f64 --transformer uvit-h --sampler dpmpp-2m:20",
+        "dcae export --weights runs/f64 --transformer-weights runs/uvit",
     ),
 )
 @click.option("--variant", help="A name of `dcae list`. May be left out where the weights tell it.")
@@ -63,12 +65,14 @@ if TYPE_CHECKING:
 @click.option("--single-file/--no-single-file", default=None, help="Keep weights inside the .onnx.")
 @click.option(
     "--transformer",
-    help="Also a diffusion transformer: uvit-h, dit-xl, ..., or a full name of `dcae list`.",
+    help="Also a diffusion transformer: uvit-h, dit-xl, ..., or a full name of `dcae list`.  "
+    "[default: what --transformer-weights say that they are]",
 )
 @click.option(
     "--transformer-weights",
     metavar="PATH|ORG/NAME|random:SEED",
-    help="Its weights.  [default: --weights where that holds both networks, else the official ones]",
+    help="Its weights, or a finished training run.  "
+    "[default: --weights where that holds both networks, else the official ones]",
 )
 @click.option(
     "--sampler",
@@ -128,11 +132,11 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
     options = recipe.options()
     target = recipe.out or _run_name(recipe)
     variant = recipe.variant
-    if recipe.transformer is not None:
+    if not _has_transformer(recipe) and (recipe.samplers or recipe.class_names):
+        raise UsageError("--sampler and --class-names go with --transformer or its weights")
+    if recipe.transformer is not None and not _says_what_it_is(recipe):
         name, variant = _transformer(recipe)
         target = target or name
-    elif recipe.transformer_weights or recipe.samplers or recipe.class_names:
-        raise UsageError("--transformer-weights, --sampler and --class-names go with --transformer")
     if variant is not None:
         options.grid(PRESETS[preset_name(variant)].config.downsample)
         target = target or preset_name(variant)
@@ -140,12 +144,28 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
         raise BundleError(f"{target}: exists; --force replaces it, --out names another")
 
 
-def _run_name(recipe: "ExportRecipe") -> str | None:
-    """What a bundle of a training run is called unless told otherwise: as the run's folder."""
+def _has_transformer(recipe: "ExportRecipe") -> bool:
+    return recipe.transformer is not None or recipe.transformer_weights is not None
+
+
+def _says_what_it_is(recipe: "ExportRecipe") -> bool:
+    """Whether the transformer's weights have to tell its configuration, as those of a training run do."""
+    weights = recipe.transformer_weights
+    return weights is not None and (recipe.transformer is None or _run(weights) is not None)
+
+
+def _run(weights: str | None) -> Path | None:
+    """The training run that weights are, if they are one."""
     from dcae_export.models.finished_run import is_run
 
-    weights = None if recipe.weights is None else Path(recipe.weights).expanduser()
-    return weights.resolve().name if weights is not None and is_run(weights) else None
+    path = None if weights is None else Path(weights).expanduser()
+    return path if path is not None and is_run(path) else None
+
+
+def _run_name(recipe: "ExportRecipe") -> str | None:
+    """What a bundle of a training run is called unless told otherwise: as the run's folder, the transformer's first."""
+    run = _run(recipe.transformer_weights) or _run(recipe.weights)
+    return None if run is None else run.resolve().name
 
 
 def _transformer(recipe: "ExportRecipe") -> tuple[str, str]:
@@ -190,11 +210,23 @@ def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
 
 def _resolve(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerExport | None]":
     from dcae_export.export.exporter import TransformerExport
+    from dcae_export.models.source import resolve
+
+    if not _has_transformer(recipe):
+        return resolve(recipe.weights, variant=recipe.variant), None
+    checkpoint, network = (
+        _resolve_trained(recipe) if _says_what_it_is(recipe) else _resolve_named(recipe)
+    )
+    names = None if recipe.class_names is None else _class_names(recipe.class_names)
+    transformer = TransformerExport(checkpoint=network, samplers=recipe.samplers, class_names=names)
+    return checkpoint, transformer
+
+
+def _resolve_named(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerCheckpoint]":
+    """The networks of a backbone or of a published transformer, and of the autoencoder that goes with it."""
     from dcae_export.models.source import resolve, resolve_transformer
     from dcae_export.models.transformer_presets import TRANSFORMERS
 
-    if recipe.transformer is None:
-        return resolve(recipe.weights, variant=recipe.variant), None
     name, variant = _transformer(recipe)
     # The official repository of a transformer holds its autoencoder as well.
     both = TRANSFORMERS[name].repository if name in TRANSFORMERS else None
@@ -202,9 +234,26 @@ def _resolve(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerExport | N
     network = resolve_transformer(
         recipe.transformer_weights or weights, name=recipe.transformer, autoencoder=variant
     )
-    names = None if recipe.class_names is None else _class_names(recipe.class_names)
-    transformer = TransformerExport(checkpoint=network, samplers=recipe.samplers, class_names=names)
-    return resolve(weights, variant=variant), transformer
+    return resolve(weights, variant=variant), network
+
+
+def _resolve_trained(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerCheckpoint]":
+    """The networks of a transformer that says what it is, and of the autoencoder that it says or that is named."""
+    from dcae_export.models.presets import PRESETS
+    from dcae_export.models.source import resolve, resolve_transformer
+    from dcae_export.models.transformer_presets import TRANSFORMERS
+
+    weights = recipe.transformer_weights
+    network = resolve_transformer(weights, name=recipe.transformer, autoencoder=recipe.variant)
+    preset = network.preset
+    own = network.trained_on
+    said = TRANSFORMERS[preset].autoencoder if own is None else own.preset
+    variant = recipe.variant or (said if said in PRESETS else None)
+    if recipe.weights is None and variant is None and own is not None:
+        raise UsageError(
+            f"{weights}: was trained on latents of {own.source}; name that autoencoder by --weights"
+        )
+    return resolve(recipe.weights, variant=variant), network
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -218,14 +267,16 @@ def _class_names(path: Path) -> tuple[str, ...]:
 def _target(
     recipe: "ExportRecipe", checkpoint: "Checkpoint", transformer: "TransformerExport | None"
 ) -> Path:
+    from dcae_export.models.identity import CUSTOM
     from dcae_export.models.presets import PRESETS
 
     chosen = recipe.out or _run_name(recipe)
     if chosen is not None:
         return Path(chosen)
-    if checkpoint.preset not in PRESETS:
+    parts = [checkpoint.preset, *([] if transformer is None else [transformer.checkpoint.preset])]
+    if checkpoint.preset not in PRESETS or CUSTOM in parts:
         raise UsageError("these weights are of no published variant; name the bundle with --out")
-    return Path(checkpoint.preset if transformer is None else transformer.checkpoint.preset)
+    return Path(parts[-1])
 
 
 def _print_result(target: Path) -> None:

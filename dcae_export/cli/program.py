@@ -21,7 +21,7 @@ _COMMANDS = {
     "doctor": "Check the installation.",
     "list": "List the published autoencoders and transformers.",
     "weights": "Convert checkpoints between layouts.",
-    "train": "Train an autoencoder on pictures.",
+    "train": "Train an autoencoder on pictures, or a transformer on latents.",
     "recipes": "List the recipes that come with this package, or copy them.",
     "shards": "Write a folder of pictures as shards, for training.",
     "latents": "Encode a folder of pictures as latents, for diffusion training.",

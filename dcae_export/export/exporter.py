@@ -31,7 +31,7 @@ from dcae_export.bundle.manifest import (
     TransformerModel,
 )
 from dcae_export.bundle.writer import BundleWriter
-from dcae_export.errors import UsageError
+from dcae_export.errors import UsageError, WeightsError
 from dcae_export.export.autoencoder_jobs import autoencoder_jobs
 from dcae_export.export.graph_export import ExportedGraph, Progress, export_graph
 from dcae_export.export.options import ExportOptions
@@ -56,7 +56,8 @@ class TransformerExport:
     """A transformer to export beside its autoencoder.
 
     ``samplers`` are names as in ``dpmpp-2m:20``, the default first; none is the checkpoint's own default.
-    ``class_names`` are those of its labels; None is ImageNet's for a published transformer, and else no names.
+    ``class_names`` are those of its labels; None is what the checkpoint knows, and ImageNet's for a published
+    transformer.
     """
 
     checkpoint: TransformerCheckpoint
@@ -91,6 +92,7 @@ def export(  # noqa: PLR0913 - one argument for each option
     Raises:
         UsageError: A size that the network cannot have, a transformer for other latents, a sampler that does not
             go with it, or weights that no single file holds.
+        WeightsError: A transformer that was trained on the latents of another autoencoder.
         ParityError: A saved graph does not compute what PyTorch computes.
         ExportError: A graph could not be made.
         BundleError: The target exists, or is no bundle.
@@ -99,6 +101,8 @@ def export(  # noqa: PLR0913 - one argument for each option
         ResourceError: Not enough memory or disk.
     """
     options.grid(checkpoint.config.downsample)
+    if transformer is not None:
+        _require_own_autoencoder(transformer.checkpoint, checkpoint)
     states = [checkpoint.state, *([] if transformer is None else [transformer.checkpoint.state])]
     # First, for what it refuses; its module takes no memory beside the checkpoint's.
     transformer_jobs = (
@@ -146,6 +150,19 @@ def export(  # noqa: PLR0913 - one argument for each option
     return target
 
 
+def _require_own_autoencoder(transformer: TransformerCheckpoint, autoencoder: Checkpoint) -> None:
+    """Latents of other weights have other channels, or another scale: what is generated would be no picture."""
+    own = transformer.trained_on
+    factor = autoencoder.config.scaling_factor
+    if own is None or (own.sha256, own.scaling_factor) == (autoencoder.sha256, factor):
+        return
+    raise WeightsError(
+        f"{transformer.name}: was trained on latents of {own.source} (sha256 {own.sha256[:16]}, scaling factor "
+        f"{own.scaling_factor}), not of {autoencoder.source} ({autoencoder.sha256[:16]}, {factor}); give it its own "
+        "autoencoder by --weights, or train it on latents of this one"
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Generation:
     """The manifest's parts that go with a transformer, all None without."""
@@ -174,7 +191,7 @@ def _generation(
     if len(names) > MAX_TABLES:
         raise UsageError(f"{len(names)} samplers, a bundle has at most {MAX_TABLES}")
     classes = network.config.num_classes
-    listed = transformer.class_names
+    listed = transformer.class_names or network.class_names
     if listed is None and network.preset in TRANSFORMERS:
         listed = imagenet_classes()
     if listed is not None and len(listed) != classes:

@@ -18,7 +18,8 @@ class ExportRecipe(BaseModel):
 
     ``variant`` may be left out where ``weights`` tells it; ``out`` is a folder named after the variant then.
     ``size`` is (height, width), written as 512 or WIDTHxHEIGHT; without it the graphs take any size.
-    ``transformer`` adds a diffusion transformer; its weights are in ``weights`` where those hold both networks.
+    ``transformer`` adds a diffusion transformer; its weights are in ``weights`` where those hold both networks. It may
+    be left out where ``transformer_weights`` tell it, as those of a training run do.
     ``class_names`` is a text file with one name a line.
     """
 

@@ -40,7 +40,7 @@ def transformer_job(
     config = checkpoint.config
     if config.in_channels != autoencoder.latent_channels:
         raise UsageError(
-            f"{checkpoint.preset} takes latents of {config.in_channels} channels, the autoencoder makes "
+            f"{checkpoint.name} takes latents of {config.in_channels} channels, the autoencoder makes "
             f"{autoencoder.latent_channels}; choose the transformer's own autoencoder"
         )
     wanted = options.grid(autoencoder.downsample)
@@ -56,7 +56,7 @@ def transformer_job(
     batch = None if wanted is None else _batch(checkpoint, wanted[0])
     ranges = _ranges(grid, batch, config.patch * autoencoder.downsample)
     if grid is not None and any(side % config.patch for side in grid):
-        raise UsageError(f"{checkpoint.preset}: a latent of {grid} is no multiple of its patch")
+        raise UsageError(f"{checkpoint.name}: a latent of {grid} is no multiple of its patch")
     network = load_transformer(checkpoint)
     times = TARGETS[options.target].time_input
     if times is TimeInput.FEATURES:
@@ -92,7 +92,7 @@ def _resized(
     if options.size is not None and grid != latent_grid(options.size, downsample):
         height, width = (downsample * side for side in grid)
         raise UsageError(
-            f"{checkpoint.preset} has positions for {width}x{height} pixels; "
+            f"{checkpoint.name} has positions for {width}x{height} pixels; "
             "--interpolate-positions stretches them to the size of --size"
         )
     state, resized = resize_positions(checkpoint.state, config, grid=grid)

@@ -7,7 +7,7 @@ from pathlib import Path
 from dcae_export import hub
 from dcae_export.errors import HubError, UsageError, WeightsError
 from dcae_export.models.checkpoint_folder import STEMS
-from dcae_export.models.finished_run import is_run, model_of
+from dcae_export.models.finished_run import is_run, model_of, trains_transformer
 from dcae_export.models.identity import CUSTOM, has_graph_of
 from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.tensor_files import INDEX_SUFFIX, SUFFIXES
@@ -69,6 +69,10 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
         return random_checkpoint(variant, seed=seed)
     else:
         found = _find(weights)
+        if found.of_run and trains_transformer(Path(found.source)):
+            raise WeightsError(
+                f"{weights}: a run that trained a transformer; it goes with --transformer-weights"
+            )
     checkpoint = load_checkpoint(found.path, variant=None if found.of_run else variant)
     if found.of_run and variant is not None and not has_graph_of(checkpoint.config, variant):
         raise WeightsError(f"{weights}: a run that trained another network than {variant}")
@@ -77,28 +81,46 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
 
 
 def resolve_transformer(
-    weights: str | None, *, name: str, autoencoder: str
+    weights: str | None, *, name: str | None, autoencoder: str | None
 ) -> TransformerCheckpoint:
     """The same for a diffusion transformer; None is the published one of that name.
 
+    Args:
+        weights: As for ``resolve``.
+        name: Which transformer; None where the weights say it, as those of a training run do.
+        autoencoder: Whose latents it is for; None where the weights say it.
+
     Raises:
-        UsageError: No such transformer or autoencoder, a malformed seed, or no weights are published.
+        UsageError: No such transformer or autoencoder, none where one is needed, a malformed seed, or no weights are
+            published.
         HubError, WeightsError, RefusedError: As ``resolve``.
     """
-    preset = transformer_preset(name, autoencoder=autoencoder)
-    if weights is None:
-        if preset.repository is None:
+    if weights is None or weights.startswith(_RANDOM):
+        if name is None or autoencoder is None:
             raise UsageError(
-                f"no weights are published for {name} on {preset.autoencoder}. Two ways on: "
-                "--weights PATH or ORG/NAME of your own; --weights random:SEED for a dry run"
+                "say which transformer, and on whose latents: --transformer and --variant"
             )
-        found = _on_hub(preset.repository)
-    elif weights.startswith(_RANDOM):
-        return random_transformer_checkpoint(name, autoencoder=autoencoder, seed=_seed(weights))
+        if weights is not None:
+            return random_transformer_checkpoint(name, autoencoder=autoencoder, seed=_seed(weights))
+        found = _on_hub(_published_transformer(name, autoencoder))
     else:
         found = _find(weights)
+        if found.of_run and not trains_transformer(Path(found.source)):
+            raise WeightsError(
+                f"{weights}: a run that trained an autoencoder; --transformer-weights names the transformer's"
+            )
     checkpoint = load_transformer_checkpoint(found.path, name=name, autoencoder=autoencoder)
     return dataclasses.replace(checkpoint, source=found.source)
+
+
+def _published_transformer(name: str, autoencoder: str) -> str:
+    preset = transformer_preset(name, autoencoder=autoencoder)
+    if preset.repository is None:
+        raise UsageError(
+            f"no weights are published for {name} on {preset.autoencoder}. Two ways on: "
+            "--weights PATH or ORG/NAME of your own; --weights random:SEED for a dry run"
+        )
+    return preset.repository
 
 
 def _official_repository(preset: str) -> str:

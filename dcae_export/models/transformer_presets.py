@@ -83,6 +83,11 @@ class _Latents:
     patch: int
 
 
+def default_patch(autoencoder: str) -> int:
+    """The side of a token on an autoencoder's latents: the paper's baseline compresses what SD-VAE leaves by two."""
+    return 2 if autoencoder == SD_F8 else 1
+
+
 def _latents(autoencoder: str) -> _Latents:
     name = preset_name(autoencoder)
     config = PRESETS[name].config
@@ -90,8 +95,7 @@ def _latents(autoencoder: str) -> _Latents:
         autoencoder=name,
         channels=config.latent_channels,
         downsample=config.downsample,
-        # The paper's baseline compresses what SD-VAE leaves by patches of two.
-        patch=2 if name == SD_F8 else 1,
+        patch=default_patch(name),
     )
 
 
@@ -115,8 +119,8 @@ _USIT = Diffusion(
 )
 
 
-def _diffusion(family: Family) -> tuple[Diffusion, str]:
-    """What a family was trained to predict, and the sampler that its results were published with."""
+def diffusion_of(family: Family) -> tuple[Diffusion, str]:
+    """What a family is trained to predict, and the sampler that its results were published with."""
     match family:
         case Family.DIT:
             return _DIT, "ddpm:250"
@@ -128,29 +132,40 @@ def _diffusion(family: Family) -> tuple[Diffusion, str]:
             assert_never(family)
 
 
-def _config(backbone: Backbone, latents: _Latents) -> DiTConfig | UViTConfig:
-    side = TRAINED_PIXELS // latents.downsample
+def configure(
+    backbone: Backbone,
+    *,
+    channels: int,
+    grid: tuple[int, int],
+    patch: int,
+    num_classes: int | None,
+) -> DiTConfig | UViTConfig:
+    """A backbone on latents of ``channels`` and a ``grid`` of (rows, columns); None is no classes.
+
+    Raises:
+        ConfigError: The sizes do not go together.
+    """
     match backbone.family:
         case Family.DIT:
             return DiTConfig(
-                in_channels=latents.channels,
-                patch=latents.patch,
+                in_channels=channels,
+                patch=patch,
                 depth=backbone.depth,
                 width=backbone.width,
                 heads=backbone.heads,
-                num_classes=NUM_CLASSES,
-                grid=(side, side),
+                num_classes=num_classes,
+                grid=grid,
                 learned_variance=True,
             )
         case Family.UVIT | Family.USIT:
             return UViTConfig(
-                in_channels=latents.channels,
-                patch=latents.patch,
+                in_channels=channels,
+                patch=patch,
                 depth=backbone.depth,
                 width=backbone.width,
                 heads=backbone.heads,
-                num_classes=NUM_CLASSES,
-                grid=(side, side),
+                num_classes=num_classes,
+                grid=grid,
             )
         case _:
             assert_never(backbone.family)
@@ -158,9 +173,16 @@ def _config(backbone: Backbone, latents: _Latents) -> DiTConfig | UViTConfig:
 
 def _unpublished(name: str, latents: _Latents) -> TransformerPreset:
     backbone = BACKBONES[name]
-    diffusion, sampler = _diffusion(backbone.family)
+    diffusion, sampler = diffusion_of(backbone.family)
+    side = TRAINED_PIXELS // latents.downsample
     return TransformerPreset(
-        config=_config(backbone, latents),
+        config=configure(
+            backbone,
+            channels=latents.channels,
+            grid=(side, side),
+            patch=latents.patch,
+            num_classes=NUM_CLASSES,
+        ),
         diffusion=diffusion,
         default_sampler=sampler,
         default_guidance=backbone.guidance,
@@ -214,8 +236,7 @@ def transformer_name(name: str, *, autoencoder: str) -> str:
             raise UsageError(f"{name} is for the latents of {wanted}, not {latents.autoencoder}")
         return name
     if name not in BACKBONES:
-        known = ", ".join([*BACKBONES, *TRANSFORMERS])
-        raise UsageError(f"unknown transformer {name!r}; there are {known}")
+        raise _unknown(name)
     published = f"{latents.autoencoder}-{name}-in-{TRAINED_PIXELS}px"
     return published if published in TRANSFORMERS else f"{latents.autoencoder}-{name}"
 
@@ -231,3 +252,31 @@ def transformer_preset(name: str, *, autoencoder: str) -> TransformerPreset:
     """
     full = transformer_name(name, autoencoder=autoencoder)
     return TRANSFORMERS.get(full) or _unpublished(name, _latents(autoencoder))
+
+
+def is_of_size(name: str, config: DiTConfig | UViTConfig, diffusion: Diffusion) -> bool:
+    """Whether a transformer has the size of ``name``, a backbone or a published transformer, and predicts the same.
+
+    Latents, patches and classes may be others.
+
+    Raises:
+        UsageError: No such transformer.
+    """
+    if name in TRANSFORMERS:
+        wanted, predicts = TRANSFORMERS[name].config, TRANSFORMERS[name].diffusion
+    elif name in BACKBONES:
+        wanted = configure(BACKBONES[name], channels=1, grid=(1, 1), patch=1, num_classes=None)
+        predicts, _ = diffusion_of(BACKBONES[name].family)
+    else:
+        raise _unknown(name)
+    return (_size(config), diffusion) == (_size(wanted), predicts)
+
+
+def _size(config: DiTConfig | UViTConfig) -> tuple[type, int, int, int]:
+    return type(config), config.depth, config.width, config.heads
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(
+        f"unknown transformer {name!r}; there are {', '.join([*BACKBONES, *TRANSFORMERS])}"
+    )

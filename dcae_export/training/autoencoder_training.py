@@ -18,23 +18,22 @@ from dcae_export.models.weights import Checkpoint
 from dcae_export.training.adversarial import adaptive_weight, discriminator_loss, generator_loss
 from dcae_export.training.crops import TrainingCrop
 from dcae_export.training.discriminator import PatchDiscriminator
-from dcae_export.training.ema import EMASettings
 from dcae_export.training.engine import train
 from dcae_export.training.events import Event, Note
 from dcae_export.training.finished_model import write_model
 from dcae_export.training.image_folder import ImageFolderData
 from dcae_export.training.initialization import initialize, initialize_discriminator
-from dcae_export.training.learning_rate import WarmUp
 from dcae_export.training.loading import Loading
 from dcae_export.training.mixture import MixtureSettings
+from dcae_export.training.optimizer import adamw
 from dcae_export.training.perceptual import LPIPS, Perceptual, Structure
 from dcae_export.training.phases import Phase, PhaseNetwork
 from dcae_export.training.processes import ThisProcess
 from dcae_export.training.protocols import NETWORK
 from dcae_export.training.recipe import AutoencoderRecipe, PerceptualRecipe, size_problem
 from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.run_settings import engine_settings
 from dcae_export.training.scaling_factor import measure_scaling_factor
-from dcae_export.training.settings import EngineSettings, Precision
 from dcae_export.training.shard_files import find_shards
 from dcae_export.training.shard_stream import ShardSource
 from dcae_export.training.shards import ShardData
@@ -94,7 +93,7 @@ def train_autoencoder(
     outcome = train(
         training,
         pictures,
-        engine_settings(recipe),
+        engine_settings(recipe, sample_every=recipe.sample_every),
         RunFolder(out),
         resume=resume,
         on_event=on_event,
@@ -142,7 +141,8 @@ class AutoencoderTraining:
         perceptual = recipe.losses.perceptual
         self.perceptual = None if perceptual is None else _perceptual(perceptual, side=recipe.size)
         self.modules: dict[str, nn.Module] = {NETWORK: phase_network}
-        self.optimizers: dict[str, Optimizer] = {NETWORK: _adamw(phase_network, recipe)}
+        trained = [parameter for _, parameter in phase_network.trained_parameters()]
+        self.optimizers: dict[str, Optimizer] = {NETWORK: adamw(trained, recipe.optimizer)}
         if self.perceptual is not None:
             self.modules["perceptual"] = self.perceptual
         if adversarial is not None:
@@ -223,24 +223,6 @@ class AutoencoderTraining:
         return self._losses.adversarial.weight * weight * losses["adversarial"]
 
 
-def engine_settings(recipe: AutoencoderRecipe) -> EngineSettings:
-    """The course of a run as a recipe says it."""
-    ema = recipe.ema
-    return EngineSettings(
-        steps=recipe.steps,
-        batch_size=recipe.batch_size,
-        accumulation=recipe.accumulation,
-        precision=Precision(recipe.precision),
-        clip_norm=recipe.optimizer.clip_norm,
-        warm_up=WarmUp(steps=recipe.optimizer.warm_up_steps, start=recipe.optimizer.warm_up_start),
-        ema=None if ema is None else EMASettings(decay=ema.decay, warm_up=ema.warm_up),
-        seed=recipe.seed,
-        checkpoint_every=recipe.checkpoint_every,
-        sample_every=recipe.sample_every,
-        max_skipped=recipe.max_skipped,
-    )
-
-
 def _tell_nobody(_: Event) -> None:
     pass
 
@@ -288,23 +270,6 @@ def _perceptual(recipe: PerceptualRecipe, *, side: int) -> Perceptual:
     if recipe.kind == "structure":
         return Structure(side=side)
     return LPIPS.load(fetch_vgg16() if recipe.vgg is None else recipe.vgg)
-
-
-def _adamw(network: PhaseNetwork, recipe: AutoencoderRecipe) -> AdamW:
-    """Norms and biases, which are vectors, do not decay."""
-    trained = [parameter for _, parameter in network.trained_parameters()]
-    optimizer = recipe.optimizer
-    return AdamW(
-        [
-            {
-                "params": [one for one in trained if one.ndim > 1],
-                "weight_decay": optimizer.weight_decay,
-            },
-            {"params": [one for one in trained if one.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=optimizer.learning_rate,
-        betas=optimizer.betas,
-    )
 
 
 def _kept_scaling_factor(recipe: AutoencoderRecipe, start: Checkpoint | None) -> float | None:

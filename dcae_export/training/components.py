@@ -5,7 +5,7 @@ from torch import Tensor
 from dcae_export.training.checkpoint import Checkpoint
 from dcae_export.training.ema import EMA, EMASettings
 from dcae_export.training.processes import Processes
-from dcae_export.training.protocols import NETWORK, Training
+from dcae_export.training.protocols import NETWORK, Trained
 from dcae_export.training.state import (
     check_names_and_shapes,
     load_module,
@@ -27,7 +27,7 @@ class Components:
     ``wrapped`` are the modules to be called, ``plain`` the same without the wrapper of DDP; FSDP2 has none.
     """
 
-    def __init__(self, processes: Processes, training: Training, ema: EMASettings | None) -> None:
+    def __init__(self, processes: Processes, training: Trained, ema: EMASettings | None) -> None:
         """Move the training's modules to their device, and wrap those that have an optimiser."""
         self.optimizers = training.optimizers
         self.plain = {name: training.modules[name] for name in training.optimizers}

@@ -7,6 +7,7 @@ to several machines; ``accelerate launch`` says which, and nothing here depends 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
@@ -20,13 +21,13 @@ from dcae_export.training.interruption import Interruption
 from dcae_export.training.pace import Pace
 from dcae_export.training.processes import Processes
 from dcae_export.training.progress import Progress
-from dcae_export.training.protocols import NETWORK, Data, Training
+from dcae_export.training.protocols import NETWORK, AnyBatch, Data, Training
 from dcae_export.training.run_folder import RunFolder
 from dcae_export.training.settings import EngineSettings
 from dcae_export.training.state import unchanged_random_states
 from dcae_export.training.update import BufferGuard, Verdict, adjust_scale, judge, move
 
-_Batches = Iterator[tuple[Tensor, dict[str, int]]]
+_Batches = Iterator[tuple[AnyBatch, dict[str, int]]]
 _Tell = Callable[[Event], None]
 
 
@@ -44,8 +45,8 @@ class Outcome:
 
 
 def train(
-    training: Training,
-    data: Data,
+    training: Training[AnyBatch],
+    data: Data[AnyBatch],
     settings: EngineSettings,
     folder: RunFolder,
     *,
@@ -106,13 +107,13 @@ def _beginning(
     return processes.from_main(newest)
 
 
-class _Run:
+class _Run(Generic[AnyBatch]):
     """A training on its way; ``step`` steps are done."""
 
     def __init__(
         self,
         processes: Processes,
-        training: Training,
+        training: Training[AnyBatch],
         settings: EngineSettings,
         folder: RunFolder,
         tell: _Tell,
@@ -151,7 +152,7 @@ class _Run:
         self._in_a_row = progress.skipped_in_a_row
         self._written = checkpoint
 
-    def to_the_end(self, data: Data, interruption: Interruption) -> None:
+    def to_the_end(self, data: Data[AnyBatch], interruption: Interruption) -> None:
         """Take the steps that are left; a checkpoint stands at the end of them."""
         settings = self._settings
         batches = data.batches(self._position)
@@ -172,7 +173,7 @@ class _Run:
         weights = self._components.published()
         return Outcome(step=self._step, skipped=self._skipped, weights=weights)
 
-    def _take_step(self, batches: _Batches, interruption: Interruption) -> Verdict:
+    def _take_step(self, batches: _Batches[AnyBatch], interruption: Interruption) -> Verdict:
         active = self._active()
         self._buffers.keep()
         losses = self._accumulate(batches)
@@ -207,7 +208,7 @@ class _Run:
                 group["lr"] = rate * factor
         return active
 
-    def _accumulate(self, batches: _Batches) -> dict[str, Tensor]:
+    def _accumulate(self, batches: _Batches[AnyBatch]) -> dict[str, Tensor]:
         """Add up the gradients of the step's batches; their losses' means."""
         sums: dict[str, Tensor] = {}
         for _ in range(self._settings.accumulation):
@@ -220,7 +221,7 @@ class _Run:
                 sums[name] = sums[name] + loss.detach() if name in sums else loss.detach()
         return {name: total / self._settings.accumulation for name, total in sums.items()}
 
-    def _next_batch(self, batches: _Batches) -> Tensor:
+    def _next_batch(self, batches: _Batches[AnyBatch]) -> AnyBatch:
         # Loaders take a seed from torch's generator when they begin, which a resumed run does at another step.
         with unchanged_random_states(torch.device("cpu")):
             item = next(batches, None)
@@ -295,7 +296,10 @@ class _Run:
 
     def _draw_sample(self) -> None:
         with torch.no_grad(), unchanged_random_states(self._processes.device):
-            images, reconstructions = self._training.sample(accelerator=self._processes.accelerator)
+            shown = self._training.sample(accelerator=self._processes.accelerator)
+        if shown is None:
+            return
+        images, reconstructions = shown
         self._tell(
             Sample(
                 step=self._step,

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 
 from dcae_export.models.attention import EfficientViTBlock
 from dcae_export.models.autoencoder import Autoencoder
+from dcae_export.models.dit import DiT
+from dcae_export.models.initialization import (
+    initialize_dit_for_training,
+    initialize_uvit_for_training,
+)
 from dcae_export.models.layers import (
     ConvPixelShuffle,
     ConvPixelUnshuffle,
@@ -19,6 +24,7 @@ from dcae_export.models.layers import (
 )
 from dcae_export.models.network import Network
 from dcae_export.models.sd_vae import SDVAE
+from dcae_export.models.uvit import UViT
 from dcae_export.training.discriminator import PatchDiscriminator
 
 _DISCRIMINATOR_STD = 0.02
@@ -48,6 +54,18 @@ def initialize(network: Network, *, seed: int) -> None:
             for name, parameter in network.named_parameters():
                 if name.endswith(_BRANCH_ENDS):
                     parameter.zero_()
+        case _:
+            assert_never(network)
+
+
+def initialize_transformer(network: DiT | UViT, *, seed: int) -> None:
+    """Draw a diffusion transformer's weights as its authors do."""
+    generator = torch.Generator().manual_seed(seed)
+    match network:
+        case DiT():
+            initialize_dit_for_training(network, generator=generator)
+        case UViT():
+            initialize_uvit_for_training(network, generator=generator)
         case _:
             assert_never(network)
 

@@ -10,6 +10,7 @@ from accelerate.utils import (
     GradientAccumulationPlugin,
     broadcast_object_list,  # pyright: ignore[reportUnknownVariableType] - untyped
     gather_object,
+    parse_flag_from_env,  # pyright: ignore[reportUnknownVariableType] - untyped
 )
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
@@ -35,7 +36,8 @@ class ThisProcess:
     @classmethod
     def find(cls) -> Self:
         """As ``accelerate launch`` started it; alone where nothing did."""
-        state = PartialState()
+        # As the Accelerator asks for it later: without, several processes of a CPU would each be alone.
+        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         return cls(
             rank=cast("int", state.process_index),  # pyright: ignore[reportUnknownMemberType]
             count=cast("int", state.num_processes),  # pyright: ignore[reportUnknownMemberType]

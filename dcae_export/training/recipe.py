@@ -3,13 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from dcae_export.errors import UsageError
-from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.presets import PRESETS
+from dcae_export.training.recipe_sections import (
+    Betas,
+    Count,
+    EMARecipe,
+    OptimizerRecipe,
+    Precision,
+    Rate,
+    Section,
+    Seed,
+    Variant,
+    Weight,
+)
 
 PhaseName = Literal["full", "latent-adaptation", "local-refinement"]
-Precision = Literal["fp32", "bf16", "fp16"]
 
 # How many parts train is said for the ends of the networks that a phase trains.
 _ENDS: dict[PhaseName, tuple[str, ...]] = {
@@ -18,22 +28,7 @@ _ENDS: dict[PhaseName, tuple[str, ...]] = {
     "local-refinement": ("decoder_head",),
 }
 
-
-def _full_name(variant: str) -> str:
-    try:
-        return preset_name(variant)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
-
-
-Variant = Annotated[str, AfterValidator(_full_name)]
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Weight = Annotated[float, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0, le=1)]
-# A moment's decay of 1 never forgets, and divides by zero.
-Beta = Annotated[float, Field(ge=0, lt=1)]
-Betas = tuple[Beta, Beta]
 
 
 def size_problem(size: int, name: str, downsample: int) -> str | None:
@@ -45,33 +40,7 @@ def size_problem(size: int, name: str, downsample: int) -> str | None:
     return f"size: {size} is no multiple of {downsample}, which {name} needs; {' and '.join(near)} would be"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class OptimizerRecipe(_Section):
-    """AdamW (arXiv 1711.05101) of the autoencoder, and what becomes of its learning rate and gradients.
-
-    ``weight_decay`` spares norms and biases. The learning rate rises for ``warm_up_steps`` steps, linearly from
-    ``warm_up_start`` of itself, and stays. ``clip_norm`` bounds the L2 norm of all gradients; null leaves them.
-    """
-
-    learning_rate: Rate
-    betas: Betas = (0.9, 0.999)
-    weight_decay: Weight = 0.0
-    warm_up_steps: Annotated[int, Field(ge=0)] = 0
-    warm_up_start: Annotated[float, Field(ge=0, le=1)] = 0.1
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-
-
-class EMARecipe(_Section):
-    """The moving average of the weights, which is what a run leaves: decay * (1 - exp(-step / warm_up))."""
-
-    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9999
-    warm_up: Count = 2000
-
-
-class PerceptualRecipe(_Section):
+class PerceptualRecipe(Section):
     """The perceptual term of the loss.
 
     ``lpips`` (arXiv 1801.03924) needs the weights of VGG-16: ``vgg`` is the path of torchvision's published
@@ -90,7 +59,7 @@ class PerceptualRecipe(_Section):
         return self
 
 
-class AdversarialRecipe(_Section):
+class AdversarialRecipe(Section):
     """PatchGAN with hinge losses: the discriminator trains, and its term counts, from ``start_step`` on.
 
     ``weight`` multiplies the weight that makes the term's gradient as large as the reconstruction's (arXiv
@@ -103,7 +72,7 @@ class AdversarialRecipe(_Section):
     betas: Betas = (0.5, 0.9)
 
 
-class LossesRecipe(_Section):
+class LossesRecipe(Section):
     """The weights of the terms; a term that is left out is not computed."""
 
     l1: Weight = 1.0
@@ -117,7 +86,7 @@ class LossesRecipe(_Section):
         return self
 
 
-class SourceRecipe(_Section):
+class SourceRecipe(Section):
     """WebDataset shards of one data set, and the set's share of the samples, relative to the others' weights.
 
     ``shards`` is a folder of .tar files, or a path or an http address, with a range in braces where there are
@@ -129,7 +98,7 @@ class SourceRecipe(_Section):
     weight: Annotated[float, Field(gt=0)]
 
 
-class DataRecipe(_Section):
+class DataRecipe(Section):
     """Where pictures come from and how they are cropped.
 
     Without ``sources``, a folder is named on the command line. ``min_area`` is the smallest share of a picture's
@@ -142,7 +111,7 @@ class DataRecipe(_Section):
     enlarge: bool = False
 
 
-class AutoencoderRecipe(_Section):
+class AutoencoderRecipe(Section):
     """One training of an autoencoder, in one of the phases of DC-AE (arXiv 2410.10733).
 
     Phase ``full`` trains everything; ``latent-adaptation`` the last ``encoder_head`` parts of the encoder and the
@@ -167,7 +136,7 @@ class AutoencoderRecipe(_Section):
     batch_size: Count
     accumulation: Count = 1
     steps: Count
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     workers: Annotated[int, Field(ge=0)] = 2
     precision: Precision = "fp32"
     checkpoint_activations: bool = False

@@ -6,21 +6,25 @@ import shutil
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from dcae_export.errors import ConfigError, InputError
 from dcae_export.folder_swap import sync_folder
-from dcae_export.models.finished_run import RECIPE_NAME
+from dcae_export.models.finished_run import RECIPE_NAME, TRANSFORMER_NAME
 from dcae_export.runtime.whole_file import whole_file
-from dcae_export.training.recipe import AutoencoderRecipe
+from dcae_export.training.recipe_sections import Section
 from dcae_export.yaml_file import dump, load
 
 # They say how long a run goes on and what it shows, not what it computes.
 CHANGEABLE = ("steps", "checkpoint_every", "sample_every")
+# What a run has before its first step.
+_FIRST_FILES = (Path(RECIPE_NAME), Path(TRANSFORMER_NAME))
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Section)
 
 
 @contextmanager
-def started_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
+def started_run(run: Path, recipe: Section) -> Generator[None]:
     """Make the folder of a run; it appears with its recipe or not at all.
 
     Where the context is left by an error before the run has anything to show or to resume, it goes again.
@@ -51,7 +55,7 @@ def started_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
 
 
 @contextmanager
-def resumed_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
+def resumed_run(run: Path, recipe: Section) -> Generator[None]:
     """Keep what may have changed in a run's recipe.
 
     Raises:
@@ -62,22 +66,22 @@ def resumed_run(run: Path, recipe: AutoencoderRecipe) -> Generator[None]:
     yield
 
 
-def stored_recipe(run: Path) -> AutoencoderRecipe:
-    """The recipe of a run.
+def stored_recipe(run: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """The recipe of a run, which has to be of this kind.
 
     Raises:
         InputError: The folder is that of no run.
-        ConfigError: The recipe is malformed.
+        ConfigError: The recipe is malformed, or of another kind.
     """
     path = run / RECIPE_NAME
     if not path.is_file():
         raise InputError(
             f"{run}: holds no {RECIPE_NAME}, so there is no run to resume; drop --resume"
         )
-    return load(path, AutoencoderRecipe)
+    return load(path, kind)
 
 
-def require_same(run: Path, *, stored: AutoencoderRecipe, asked: AutoencoderRecipe) -> None:
+def require_same(run: Path, *, stored: AnyRecipe, asked: AnyRecipe) -> None:
     """Check that a run goes on as it began; ``CHANGEABLE`` may differ.
 
     Raises:
@@ -92,13 +96,14 @@ def require_same(run: Path, *, stored: AutoencoderRecipe, asked: AutoencoderReci
     if differing:
         key = differing[0]
         more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+        changeable = (one for one in CHANGEABLE if one in type(asked).model_fields)
         raise ConfigError(
             f"{run}: {key} is {_text(before, key)} in the run, {_text(now, key)} in this recipe{more}; "
-            f"only {', '.join(CHANGEABLE)} may change, --out names another run"
+            f"only {', '.join(changeable)} may change, --out names another run"
         )
 
 
-def _flat(recipe: AutoencoderRecipe) -> dict[str, object]:
+def _flat(recipe: Section) -> dict[str, object]:
     return dict(_leaves(recipe.model_dump(mode="json"), ""))
 
 
@@ -115,12 +120,12 @@ def _text(flat: Mapping[str, object], key: str) -> str:
 
 
 def _is_bare(run: Path) -> bool:
-    """Whether a run has its recipe only; locks and what is being staged have hidden names."""
+    """Whether a run has nothing but what it begins with; locks and what is being staged have hidden names."""
     files = (path.relative_to(run) for path in run.rglob("*") if path.is_file())
     shown = (file for file in files if not any(part.startswith(".") for part in file.parts))
-    return all(file == Path(RECIPE_NAME) for file in shown)
+    return all(file in _FIRST_FILES for file in shown)
 
 
-def _store(run: Path, recipe: AutoencoderRecipe) -> None:
+def _store(run: Path, recipe: Section) -> None:
     with whole_file(run / RECIPE_NAME, force=True) as file:
         file.write(dump(recipe).encode())

@@ -13,7 +13,7 @@ from dcae_export.training.protocols import Data
 def measure_scaling_factor(
     config: NetworkConfig,
     state: dict[str, Tensor],
-    pictures: Data,
+    pictures: Data[Tensor],
     *,
     count: int,
     device: torch.device,

@@ -39,7 +39,8 @@ def test_the_program_answers_without_heavy_imports(arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["export", "reconstruct", "parity", "train autoencoder", "latents"]
+    "command",
+    ["export", "reconstruct", "parity", "train autoencoder", "train diffusion", "latents"],
 )
 def test_a_commands_help_needs_no_heavy_imports(command):
     assert not packages_loaded_by(*command.split(" "), "--help") & HEAVY

@@ -1,15 +1,15 @@
 """The engine in processes of its own: several at once, sharded, and told to stop."""
 
 import signal
-import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-from training_kills import environment, last_checkpoint
+from training_kills import last_checkpoint
+from training_processes import finish
+from training_processes import start as start_python
 
 from dcae_export.training.checkpoint import Checkpoint
 from dcae_export.training.progress import Progress
@@ -20,44 +20,13 @@ pytestmark = pytest.mark.integration
 _TINY = Path(__file__).parents[1] / "tiny_training.py"
 # float32 sums in another order, through eight steps of plain gradient descent: 1e-8 is what was seen.
 _OTHER_ORDER = 1e-6
-_LONGEST_S = 120
 # Statistics of a batch and dropout differ with the number of processes.
 _COMPARABLE = ("--optimizer=SGD", "--dropout=0", "--no-norm")
 
 
 def start(run: Path, *options: str, num_processes: int = 1) -> list[subprocess.Popen[str]]:
     """The tiny training in as many processes."""
-    place: dict[str, str] = {}
-    if num_processes > 1:
-        place = {
-            "WORLD_SIZE": str(num_processes),
-            "LOCAL_WORLD_SIZE": str(num_processes),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(_free_port()),
-        }
-    return [
-        subprocess.Popen(
-            [sys.executable, str(_TINY), str(run), *options],
-            env=environment() | place | _ranks(rank, num_processes),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(num_processes)
-    ]
-
-
-def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
-    """Exit status, stdout and stderr of each."""
-    ends: list[tuple[int, str, str]] = []
-    try:
-        for process in processes:
-            out, err = process.communicate(timeout=_LONGEST_S)
-            ends.append((process.returncode, out, err))
-    finally:
-        for process in processes:
-            process.kill()
-    return ends
+    return start_python(str(_TINY), str(run), *options, num_processes=num_processes)
 
 
 def train(run: Path, *options: str, num_processes: int = 1) -> None:
@@ -75,16 +44,6 @@ def relative_distance(actual: dict[str, Tensor], expected: dict[str, Tensor]) ->
     assert actual.keys() == expected.keys()
     a, e = (torch.cat([t[name].flatten() for name in expected]) for t in (actual, expected))
     return float((a - e).norm() / e.norm())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _ranks(rank: int, num_processes: int) -> dict[str, str]:
-    return {"RANK": str(rank), "LOCAL_RANK": str(rank)} if num_processes > 1 else {}
 
 
 @pytest.fixture(scope="module")

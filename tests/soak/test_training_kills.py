@@ -11,6 +11,8 @@ import pytest
 import torch
 from death_at_step import dies_before, needs_fork
 from tiny_autoencoder_training import write_photographs, write_recipe, write_start
+from tiny_diffusion_training import write_latents
+from tiny_diffusion_training import write_recipe as write_diffusion_recipe
 from training_kills import environment, kill_at_random, last_checkpoint
 
 from dcae_export.training.run_folder import RunFolder
@@ -57,8 +59,23 @@ def _dcae_train(run: Path) -> list[str]:
     return [*command, *(["--resume"] if run.exists() else ["--init-from", str(inputs / "start")])]
 
 
+def _dcae_train_diffusion(run: Path) -> list[str]:
+    """The program on a tiny transformer and a folder of latents."""
+    inputs = run.parent / "diffusion"
+    if not inputs.exists():
+        inputs.mkdir()
+        write_latents(inputs / "latents")
+        write_diffusion_recipe(inputs / "recipe.yaml", "dit")
+    command = [sys.executable, "-m", "dcae_export", "train", "diffusion"]
+    command += [str(inputs / "recipe.yaml"), "--data", str(inputs / "latents"), "--steps=40"]
+    return [*command, "--out", str(run), *(["--resume"] if run.exists() else [])]
+
+
 ENGINE_ALONE = _Case(command=_engine_alone, steps=60, longest_wait_s=0.15, num_files=8)
 DCAE_TRAIN = _Case(command=_dcae_train, steps=40, longest_wait_s=0.5, num_files=8)
+DCAE_TRAIN_DIFFUSION = _Case(
+    command=_dcae_train_diffusion, steps=40, longest_wait_s=0.15, num_files=6
+)
 
 
 def _check_kills(case: _Case, folder: Path, *, times: int) -> None:
@@ -88,7 +105,11 @@ def test_a_training_killed_three_times_ends_with_the_bits_of_an_undisturbed_one(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("case", [ENGINE_ALONE, DCAE_TRAIN], ids=["engine", "dcae train"])
+@pytest.mark.parametrize(
+    "case",
+    [ENGINE_ALONE, DCAE_TRAIN, DCAE_TRAIN_DIFFUSION],
+    ids=["engine", "autoencoder", "diffusion"],
+)
 def test_a_training_killed_twenty_times_ends_with_the_bits_of_an_undisturbed_one(
     tmp_path: Path, case
 ):

@@ -1,15 +1,18 @@
+import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
 from autoencoders import shrink, small_checkpoint
 from bundle_factory import write_tiny_bundle
+from transformers_factory import SCALED_LINEAR, TINY_UVIT, tiny_transformer
 
 from dcae_export.cli.export import command
 from dcae_export.cli.failures import run
 from dcae_export.export import exporter
 from dcae_export.models import source
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.transformer_declaration import TrainedOn
 from dcae_export.models.weights import Checkpoint
 
 SMALL = small_checkpoint(shrink(PRESETS["dc-ae-f64c128-in-1.0"].config))
@@ -224,3 +227,97 @@ def test_neither_weights_nor_variant_is_a_usage_error(dcae):
     result = dcae("export")
     assert result.status == 2
     assert "--weights" in result.err
+
+
+TRAINED = tiny_transformer(TINY_UVIT, SCALED_LINEAR, sampler="ddim:3")
+
+
+@pytest.fixture
+def transformer_run(calls, monkeypatch, tmp_path):
+    """A transformer's run; ``calls["transformer"]`` is what it holds, ``calls["asked"]`` how it was asked for."""
+    folder = tmp_path / "runs" / "uvit"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text("transformer: uvit-s")
+    calls["asked"] = []
+    calls["transformer"] = trained_on("custom")
+
+    def resolve_transformer(weights, *, name, autoencoder):
+        calls["asked"].append((weights, name, autoencoder))
+        return calls["transformer"]
+
+    monkeypatch.setattr(source, "resolve_transformer", resolve_transformer)
+    return folder
+
+
+def trained_on(preset):
+    own = TrainedOn(
+        preset=preset, source="runs/f64", sha256="a" * 64, scaling_factor=0.5, random_weights=False
+    )
+    return dataclasses.replace(TRAINED, trained_on=own)
+
+
+def test_a_transformers_run_says_what_it_is_and_names_the_bundle(dcae, calls, transformer_run):
+    calls["checkpoint"] = SMALL
+    arguments = ("--weights", "a.safetensors", "--transformer-weights", transformer_run)
+    assert dcae("export", *arguments, "--sampler", "ddim:4").status == 0
+    assert calls["asked"] == [(str(transformer_run), None, None)]
+    assert calls["resolved"] == [("a.safetensors", None)]
+    ((_, target, _, _, _),) = calls["exported"]
+    assert target == Path("uvit")
+    (transformer,) = calls["transformers"]
+    assert transformer.checkpoint is calls["transformer"]
+    assert (transformer.samplers, transformer.class_names) == (("ddim:4",), None)
+
+
+@pytest.mark.parametrize("variant", [None, "f64"])
+def test_the_name_of_a_transformer_is_asked_for_beside_its_run(
+    dcae, calls, transformer_run, variant
+):
+    calls["checkpoint"] = SMALL
+    arguments = ("--weights", "a.safetensors", "--transformer-weights", transformer_run)
+    also = () if variant is None else ("--variant", variant)
+    assert dcae("export", *arguments, "--transformer", "uvit-s", *also).status == 0
+    assert calls["asked"] == [(str(transformer_run), "uvit-s", variant)]
+
+
+def test_a_run_on_published_latents_brings_their_autoencoder(dcae, calls, transformer_run):
+    calls["transformer"] = trained_on("dc-ae-f64c128-in-1.0")
+    assert dcae("export", "--transformer-weights", transformer_run).status == 0
+    assert calls["resolved"] == [(None, "dc-ae-f64c128-in-1.0")]
+
+
+def test_a_run_on_latents_of_ones_own_names_the_autoencoder_that_is_missing(
+    dcae, calls, transformer_run
+):
+    result = dcae("export", "--transformer-weights", transformer_run)
+    assert result.status == 2
+    assert "latents of runs/f64; name that autoencoder by --weights" in result.err
+    assert not calls["resolved"]
+
+
+def test_a_transformer_of_no_published_name_needs_a_name_for_the_bundle(
+    dcae, calls, transformer_run
+):
+    calls["transformer"] = trained_on("dc-ae-f64c128-in-1.0")
+    result = dcae("export", "--transformer-weights", "me/my-uvit")
+    assert result.status == 2
+    assert "name the bundle with --out" in result.err
+    arguments = ("--transformer-weights", "me/my-uvit", "--out", "mine")
+    assert dcae("export", *arguments).status == 0
+
+
+def test_an_existing_bundle_of_a_transformers_run_is_an_error_before_weights_are_read(
+    dcae, calls, transformer_run, tmp_path
+):
+    (tmp_path / "uvit").mkdir()
+    result = dcae("export", "--weights", "a.safetensors", "--transformer-weights", transformer_run)
+    assert result.status == 3
+    assert "uvit: exists; --force replaces it" in result.err
+    assert not calls["asked"]
+
+
+@pytest.mark.parametrize("option", [("--sampler", "ddim:4"), ("--class-names", "names.txt")])
+def test_options_of_a_transformer_need_one(dcae, calls, option):
+    result = dcae("export", "--variant", "f64", *option)
+    assert result.status == 2
+    assert "go with --transformer or its weights" in result.err

@@ -12,8 +12,8 @@ from dcae_export.runtime.picture_file import Alpha
 def every_command() -> list[list[str]]:
     context = click.Context(program.dcae)
     names = program.dcae.list_commands(context)
-    inside = [["weights", "convert"], ["train", "autoencoder"], ["recipes", "list"]]
-    return [[name] for name in names] + [*inside, ["recipes", "copy"]]
+    inside = [["weights", "convert"], ["train", "autoencoder"], ["train", "diffusion"]]
+    return [[name] for name in names] + [*inside, ["recipes", "list"], ["recipes", "copy"]]
 
 
 @pytest.mark.parametrize("words", every_command(), ids=" ".join)

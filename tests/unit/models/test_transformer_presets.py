@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from dcae_export.models.transformer_presets import (
     BACKBONES,
     TRANSFORMERS,
     USIT_SAMPLER,
+    is_of_size,
     transformer_name,
     transformer_preset,
 )
@@ -145,3 +148,20 @@ def test_an_unknown_autoencoder_is_a_usage_error():
 def test_a_published_transformer_goes_with_its_own_latents_only():
     with pytest.raises(UsageError, match=f"for the latents of {F64}, not {F32}"):
         transformer_preset(f"{F64}-uvit-h-in-512px", autoencoder="f32")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbones_size_is_known_again_whatever_latents_and_classes(name):
+    preset = transformer_preset(name, autoencoder="f64")
+    own = dataclasses.replace(preset.config, num_classes=None, in_channels=7, grid=(4, 6))
+    assert is_of_size(name, own, preset.diffusion)
+    for other in BACKBONES:
+        assert is_of_size(other, own, preset.diffusion) == (BACKBONES[other] == BACKBONES[name])
+
+
+def test_a_published_transformers_size_is_known_by_its_name():
+    preset = transformer_preset("usit-h", autoencoder="f32")
+    assert is_of_size(f"{F32}-usit-h-in-512px", preset.config, preset.diffusion)
+    assert not is_of_size(f"{F32}-uvit-h-in-512px", preset.config, preset.diffusion)
+    with pytest.raises(UsageError, match="unknown transformer"):
+        is_of_size("uvit-x", preset.config, preset.diffusion)

@@ -93,3 +93,16 @@ def test_a_hub_error_of_a_transformer_names_the_ways_on(monkeypatch):
 def test_an_unknown_name_is_a_usage_error_whatever_the_weights():
     with pytest.raises(UsageError, match="unknown transformer"):
         resolve("random:0", "dit-xxl")
+
+
+@pytest.mark.parametrize(("weights", "name"), [(None, None), ("random:1", None), (None, "dit-xl")])
+def test_what_nothing_describes_needs_a_name_and_an_autoencoder(weights, name):
+    with pytest.raises(UsageError, match="--transformer and --variant"):
+        resolve_transformer(weights, name=name, autoencoder=None)
+
+
+def test_a_repository_that_names_its_transformer_needs_no_name(saved, monkeypatch):
+    (saved / "config.json").write_text(f'{{"model_name": "{DIT}"}}')
+    monkeypatch.setattr(hub, "fetch", lambda name, *, allow: saved)
+    checkpoint = resolve(f"mit-han-lab/{DIT}", None, None)
+    assert (checkpoint.preset, checkpoint.source) == (DIT, f"mit-han-lab/{DIT}")

@@ -7,17 +7,21 @@ from autoencoders import shrink
 from safetensors.torch import load_file, save_file
 from small_transformers import SMALL_DIT, SMALL_UVIT, transformer_inputs
 from stored_tensors import rewrite
+from tiny_diffusion_training import small_declaration
 
-from dcae_export.errors import RefusedError, UsageError, WeightsError
+from dcae_export.errors import InputError, RefusedError, UsageError, WeightsError
 from dcae_export.models.dit import SinCosPositions
 from dcae_export.models.halves import split_checkpoint
+from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.transformer_presets import TRANSFORMERS
 from dcae_export.models.transformer_weights import (
+    build_transformer,
     load_transformer,
     load_transformer_checkpoint,
     random_transformer_checkpoint,
+    save_transformer,
 )
 from dcae_export.models.weights import load_checkpoint, random_checkpoint, save_checkpoint
 
@@ -281,3 +285,77 @@ def test_the_licence_of_a_transformer_is_what_the_model_card_says(dit_file):
 def test_an_unknown_transformer_is_a_usage_error_before_anything_is_read(tmp_path):
     with pytest.raises(UsageError, match="unknown transformer"):
         load(tmp_path / "nothing", "dit-xxl")
+
+
+@pytest.fixture(params=["dit", "uvit", "usit"])
+def trained(request, tmp_path):
+    """A folder that says what it is, and its weights."""
+    declaration = small_declaration(request.param)
+    state = random_state(build_transformer(declaration.config()), seed=3)
+    save_transformer(declaration, state, tmp_path / "trained", force=False)
+    return tmp_path / "trained", declaration, state
+
+
+def test_a_trained_transformer_is_read_without_a_name(trained):
+    folder, declaration, state = trained
+    for path in (folder, folder / "diffusion_pytorch_model.safetensors"):
+        loaded = load_transformer_checkpoint(path)
+        assert (loaded.preset, loaded.source) == ("custom", str(path))
+        assert (loaded.config, loaded.diffusion) == (
+            declaration.config(),
+            declaration.diffusion(),
+        )
+        assert loaded.trained_on == declaration.autoencoder
+        assert all(torch.equal(loaded.state[name], state[name]) for name in state)
+
+
+def test_a_name_beside_a_trained_transformer_is_compared(trained, monkeypatch):
+    folder, declaration, _ = trained
+    # Two layers are no published size: one of that size goes by the name.
+    config, diffusion = declaration.config(), declaration.diffusion()
+    alike = dataclasses.replace(TRANSFORMERS[DIT], config=config, diffusion=diffusion)
+    monkeypatch.setitem(TRANSFORMERS, DIT, alike)
+    assert load_transformer_checkpoint(folder, name=DIT, autoencoder="f32").preset == "custom"
+    with pytest.raises(WeightsError, match="a training of another network than uvit-s"):
+        load_transformer_checkpoint(folder, name="uvit-s", autoencoder="f32")
+    with pytest.raises(UsageError, match="unknown transformer"):
+        load_transformer_checkpoint(folder, name="uvit-x")
+
+
+def test_tensors_that_are_not_what_config_json_says_are_refused(trained):
+    folder, _, _ = trained
+    path = folder / "config.json"
+    path.write_text(
+        path.read_text()
+        .replace('"num_classes": 3', '"num_classes": 4')
+        .replace('"stripe"', '"stripe", "more"')
+    )
+    with pytest.raises(WeightsError, match=r"what config\.json says: .* shape"):
+        load_transformer_checkpoint(folder)
+
+
+def test_a_malformed_config_json_of_a_transformer_names_file_and_key(trained):
+    folder, _, _ = trained
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"heads": 2', '"heads": "two"'))
+    with pytest.raises(WeightsError, match=f"^{folder}: config.json: heads: "):
+        load_transformer_checkpoint(folder)
+
+
+def test_a_published_transformer_is_known_by_its_config_json(both):
+    loaded = load_transformer_checkpoint(both)
+    assert (loaded.preset, loaded.sha256) == (DIT, load(both).sha256)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model_name": "mine"}'])
+def test_what_nothing_names_is_a_usage_error(dit_file, content):
+    dit_file.with_name("config.json").write_text(content)
+    with pytest.raises(UsageError, match="nothing says which transformer this is"):
+        load_transformer_checkpoint(dit_file)
+
+
+def test_a_trained_transformer_is_replaced_only_by_force(trained):
+    folder, declaration, state = trained
+    with pytest.raises(InputError, match="exists already"):
+        save_transformer(declaration, state, folder, force=False)
+    save_transformer(declaration, state, folder, force=True)

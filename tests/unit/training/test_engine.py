@@ -129,6 +129,15 @@ def test_the_published_weights_are_the_averages_and_what_has_none(tmp_path):
     assert differing(network, outcome.weights) == set(averages)
 
 
+def test_a_training_that_has_nothing_to_show_tells_no_samples(tmp_path):
+    training = tiny_training()
+    training.sample = lambda *, accelerator: None
+    events: list[Event] = []
+    run(tmp_path, training=training, sample_every=2, on_event=events.append)
+    assert steps_of(events, Sample) == []
+    assert steps_of(events, StepDone)[-1] == 8
+
+
 def test_without_averages_the_published_weights_are_the_network(tmp_path):
     outcome = run(tmp_path, ema=None)
     assert not differing(outcome.weights, newest(tmp_path).tensors("network"))

@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 from autoencoders import shrink, small_checkpoint
+from tiny_diffusion_training import CLASSES, SOURCE, small_declaration
 from training_recipes import small_recipe
 
 from dcae_export.errors import TrainingError, UsageError, WeightsError
+from dcae_export.models.initialization import random_state
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.source import resolve
-from dcae_export.training.finished_model import write_model
+from dcae_export.models.source import resolve, resolve_transformer
+from dcae_export.models.transformer_weights import build_transformer
+from dcae_export.training.finished_model import write_model, write_transformer
 from dcae_export.training.run_recipe import started_run
 
 F32 = "dc-ae-f32c32-in-1.0"
@@ -93,3 +96,52 @@ def test_a_checkpoint_beside_a_recipe_is_a_checkpoint(run):
     model = run / "model"
     (model / "recipe.yaml").write_text("variant: f32")
     assert resolve(str(model), variant=None).sha256 == trained.sha256
+
+
+@pytest.fixture
+def transformer_run(run):
+    """A run that trains a transformer, and its weights."""
+    declaration = small_declaration()
+    (run / "transformer.json").write_text(json.dumps(declaration.content()))
+    return run, declaration, random_state(build_transformer(declaration.config()), seed=3)
+
+
+def test_a_finished_transformer_says_what_it_is(transformer_run):
+    run, declaration, state = transformer_run
+    model = write_transformer(run, declaration=declaration, state=state)
+    assert {path.name for path in model.iterdir()} == {
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+    }
+    found = resolve_transformer(str(run), name=None, autoencoder=None)
+    assert (found.preset, found.source, found.name) == ("custom", str(run), str(run))
+    assert (found.config, found.diffusion) == (declaration.config(), declaration.diffusion())
+    assert (found.default_sampler, found.default_guidance) == ("dpmpp-singlestep:30", 2.0)
+    assert found.class_names == CLASSES
+    assert found.trained_on is not None
+    assert found.trained_on.model_dump() == SOURCE.model_dump()
+    assert all(torch.equal(found.state[name], state[name]) for name in state)
+
+
+def test_a_transformers_weights_that_are_not_finite_leave_no_model(transformer_run):
+    run, declaration, state = transformer_run
+    state["norm.weight"][3] = math.nan
+    with pytest.raises(TrainingError, match=r"norm\.weight is not finite"):
+        write_transformer(run, declaration=declaration, state=state)
+    assert not (run / "model").exists()
+
+
+def test_a_transformers_run_that_is_not_finished_says_how_to_go_on(transformer_run):
+    run, _, _ = transformer_run
+    with pytest.raises(WeightsError, match=f"dcae train diffusion {run / 'recipe.yaml'} --data"):
+        resolve_transformer(str(run), name=None, autoencoder=None)
+
+
+def test_a_run_of_the_other_kind_is_named_with_the_option_that_takes_it(transformer_run):
+    run, declaration, state = transformer_run
+    write_transformer(run, declaration=declaration, state=state)
+    with pytest.raises(WeightsError, match="trained a transformer; it goes with --transformer-w"):
+        resolve(str(run), variant=None)
+    (run / "transformer.json").unlink()
+    with pytest.raises(WeightsError, match="trained an autoencoder; --transformer-weights names"):
+        resolve_transformer(str(run), name=None, autoencoder=None)

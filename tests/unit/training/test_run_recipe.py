@@ -1,7 +1,9 @@
 import pytest
+from tiny_diffusion_training import small_recipe as small_diffusion_recipe
 from training_recipes import small_recipe
 
 from dcae_export.errors import ConfigError, InputError
+from dcae_export.training.recipe import AutoencoderRecipe
 from dcae_export.training.run_recipe import (
     CHANGEABLE,
     require_same,
@@ -19,7 +21,7 @@ def recipe(tmp_path):
 def test_a_run_keeps_its_recipe(tmp_path, recipe):
     run = tmp_path / "runs" / "small"
     with started_run(run, recipe):
-        assert stored_recipe(run) == recipe
+        assert stored_recipe(run, AutoencoderRecipe) == recipe
     assert [path.name for path in run.parent.iterdir()] == ["small"]
     assert [path.name for path in run.iterdir()] == ["recipe.yaml"]
 
@@ -62,12 +64,12 @@ def test_a_run_that_fails_before_it_has_anything_leaves_no_folder(tmp_path, reci
 def test_a_run_that_fails_later_stays(tmp_path, recipe):
     with pytest.raises(ZeroDivisionError):
         fail_with(tmp_path / "run", recipe, "losses.csv")
-    assert stored_recipe(tmp_path / "run") == recipe
+    assert stored_recipe(tmp_path / "run", AutoencoderRecipe) == recipe
 
 
 def test_a_folder_without_a_recipe_is_no_run(tmp_path):
     with pytest.raises(InputError, match="no run to resume; drop --resume"):
-        stored_recipe(tmp_path)
+        stored_recipe(tmp_path, AutoencoderRecipe)
 
 
 def test_what_may_change_is_kept_when_a_run_goes_on(tmp_path, recipe):
@@ -77,7 +79,7 @@ def test_what_may_change_is_kept_when_a_run_goes_on(tmp_path, recipe):
     longer = small_recipe(tmp_path, steps="9", checkpoint_every="2", sample_every="null")
     require_same(run, stored=recipe, asked=longer)
     with resumed_run(run, longer):
-        assert stored_recipe(run) == longer
+        assert stored_recipe(run, AutoencoderRecipe) == longer
 
 
 def test_what_may_not_change_is_named_with_both_values(tmp_path, recipe):
@@ -97,3 +99,24 @@ def test_several_differences_are_counted_and_a_missing_section_is_called_so(tmp_
     other = small_recipe(tmp_path, ema="null")
     with pytest.raises(ConfigError, match=r"ema.decay is 0.9999 in the run, absent in this"):
         require_same(tmp_path / "run", stored=recipe, asked=other)
+
+
+def test_only_keys_of_the_recipe_are_said_to_be_changeable(tmp_path):
+    recipe = small_diffusion_recipe(tmp_path)
+    other = small_diffusion_recipe(tmp_path, seed="1")
+    with pytest.raises(ConfigError, match="only steps, checkpoint_every may change"):
+        require_same(tmp_path / "run", stored=recipe, asked=other)
+
+
+def test_a_transformers_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path, recipe):
+    with pytest.raises(ZeroDivisionError):
+        fail_with(tmp_path / "run", recipe, "transformer.json")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_kind_is_not_resumed(tmp_path):
+    run = tmp_path / "run"
+    with started_run(run, small_diffusion_recipe(tmp_path)):
+        pass
+    with pytest.raises(ConfigError, match=r"recipe\.yaml: "):
+        stored_recipe(run, AutoencoderRecipe)

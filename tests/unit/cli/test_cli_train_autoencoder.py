@@ -7,12 +7,13 @@ import pytest
 from autoencoders import shrink, small_checkpoint
 from training_recipes import SMALL, sample, step_done, write_recipe
 
-from dcae_export.cli import train
+from dcae_export.cli import training_run
 from dcae_export.errors import HubError
 from dcae_export.models.presets import PRESETS
 from dcae_export.training import report
 from dcae_export.training.finished_model import write_model
 from dcae_export.training.loss_log import read_losses
+from dcae_export.training.recipe import AutoencoderRecipe
 from dcae_export.training.run_recipe import stored_recipe
 
 CONFIG = shrink(PRESETS["dc-ae-f32c32-in-1.0"].config)
@@ -78,7 +79,7 @@ def test_a_run_has_recipe_losses_samples_and_model_and_the_next_line_to_type(
     assert result.out == (
         f"{run}: 3 steps, scaling factor 0.5; next: dcae-export --weights {run}\n"
     )
-    assert stored_recipe(run).steps == 3
+    assert stored_recipe(run, AutoencoderRecipe).steps == 3
     assert read_losses(run / "losses.csv")["l1"][-1] == (3, pytest.approx(1 / 3, abs=1e-5))
     assert {"losses.png", "samples.png", "tensorboard", "model", "recipe.yaml"} <= {
         path.name for path in run.iterdir()
@@ -118,7 +119,7 @@ def test_a_shipped_recipe_goes_by_its_name(start, calls):
 def test_the_command_lines_weights_win_and_are_kept(start, calls, tmp_path):
     assert start("--init-from", "random:0", recipe="fine-tune").status == 0
     assert calls.trainings[0].init_from == "random:0"
-    assert stored_recipe(tmp_path / "run").init_from == "random:0"
+    assert stored_recipe(tmp_path / "run", AutoencoderRecipe).init_from == "random:0"
 
 
 def test_a_later_phase_needs_weights(start, calls, recipe):
@@ -138,7 +139,7 @@ def test_an_existing_run_is_gone_on_with_by_resume_only(start, calls, tmp_path):
     calls.steps = (3, 4)
     assert start("--resume", "--steps", "4").status == 0
     assert calls.trainings[-1].resume
-    assert stored_recipe(tmp_path / "run").steps == 4
+    assert stored_recipe(tmp_path / "run", AutoencoderRecipe).steps == 4
     steps = [step for step, _ in read_losses(tmp_path / "run" / "losses.csv")["l1"]]
     assert steps == [1, 2, 3, 4]
 
@@ -187,6 +188,13 @@ def test_a_fault_of_the_recipe_names_file_and_key_before_anything_is_made(start,
     result = start()
     assert result.status == 3
     assert f"{recipe}: epochs: unknown key; the keys are variant, " in result.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_of_a_transformer_is_sent_to_its_command(start, calls, tmp_path):
+    result = start(recipe="uvit-h-f64")
+    assert result.status == 2
+    assert "is a recipe of the other kind; dcae train diffusion takes it" in result.err
     assert not (tmp_path / "run").exists()
 
 
@@ -239,7 +247,7 @@ def test_of_several_processes_the_first_keeps_the_folder_and_tells(
 
 
 def test_without_its_packages_the_line_to_install_them_is_shown(start, monkeypatch, tmp_path):
-    monkeypatch.setattr(train, "find_spec", lambda name: None)
+    monkeypatch.setattr(training_run, "find_spec", lambda name: None)
     result = start()
     assert result.status == 5
     assert result.err == (

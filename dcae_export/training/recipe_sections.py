@@ -1,0 +1,57 @@
+"""What the recipes of all trainings share: kinds of numbers, and the sections that say how a network moves."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from dcae_export.errors import UsageError
+from dcae_export.models.presets import preset_name
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def _full_name(variant: str) -> str:
+    try:
+        return preset_name(variant)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+Variant = Annotated[str, AfterValidator(_full_name)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Weight = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+# A moment's decay of 1 never forgets, and divides by zero.
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Betas = tuple[Beta, Beta]
+
+
+class Section(BaseModel):
+    """A mapping in a recipe: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OptimizerRecipe(Section):
+    """AdamW (arXiv 1711.05101) of the network, and what becomes of its learning rate and gradients.
+
+    ``weight_decay`` spares norms and biases unless ``decay_norms`` is on. The learning rate rises for
+    ``warm_up_steps`` steps, linearly from ``warm_up_start`` of itself, and stays. ``clip_norm`` bounds the L2 norm
+    of all gradients; null leaves them.
+    """
+
+    learning_rate: Rate
+    betas: Betas = (0.9, 0.999)
+    weight_decay: Weight = 0.0
+    decay_norms: bool = False
+    warm_up_steps: Annotated[int, Field(ge=0)] = 0
+    warm_up_start: Annotated[float, Field(ge=0, le=1)] = 0.1
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+
+class EMARecipe(Section):
+    """The moving average of the weights, which is what a run leaves: decay * (1 - exp(-step / warm_up))."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9999
+    warm_up: Count = 2000

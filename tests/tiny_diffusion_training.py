@@ -1,0 +1,151 @@
+"""A tiny transformer of each family, a folder of latents that it can learn, and recipes: the real training in seconds."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dcae_export.models.transformer_declaration import TrainedOn, TransformerDeclaration
+from dcae_export.models.transformer_presets import configure, diffusion_of
+from dcae_export.models.weights import Checkpoint
+from dcae_export.training.diffusion_recipe import DiffusionRecipe
+from dcae_export.training.latent_batch import LatentBatch
+from dcae_export.training.latent_contents import (
+    LatentContents,
+    LatentShard,
+    LatentSource,
+    PictureList,
+    shard_name,
+    write_contents,
+)
+from dcae_export.training.latent_shard import write_shard
+from dcae_export.yaml_file import load
+
+FAMILIES = ("dit", "uvit", "usit")
+CLASSES = ("disk", "ring", "stripe")
+CHANNELS, SIDE, DOWNSAMPLE = 4, 4, 2
+SOURCE = LatentSource(
+    preset="custom", source="runs/tiny", sha256="a" * 64, scaling_factor=0.5, random_weights=False
+)
+
+# What cannot be left out.
+SMALL = """\
+transformer:
+  family: {family}
+  depth: 2
+  width: 32
+  heads: 2
+batch_size: 8
+steps: 4
+checkpoint_every: 2
+optimizer:
+  learning_rate: 2e-3
+  weight_decay: 0.01
+ema:
+  decay: 0.9
+  warm_up: 2
+"""
+
+
+def write_recipe(path: Path, family: str = "uvit") -> Path:
+    """The small recipe as a file."""
+    path.write_text(SMALL.format(family=family))
+    return path
+
+
+def small_recipe(folder: Path, family: str = "uvit", **overrides: str) -> DiffusionRecipe:
+    """The small recipe with other values, as YAML."""
+    return load(write_recipe(folder / "small.yaml", family), DiffusionRecipe, overrides=overrides)
+
+
+def source_of(checkpoint: Checkpoint) -> LatentSource:
+    """What a folder says of the autoencoder that made it."""
+    assert checkpoint.config.scaling_factor is not None
+    return LatentSource(
+        preset=checkpoint.preset,
+        source=checkpoint.source,
+        sha256=checkpoint.sha256,
+        scaling_factor=checkpoint.config.scaling_factor,
+        random_weights=checkpoint.source.startswith("random:"),
+    )
+
+
+def toy_latents(count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Latents (count, 4, 4, 4) that are one pattern for each class, and a little noise; their labels."""
+    generator = torch.Generator().manual_seed(seed)
+    patterns = torch.randn(len(CLASSES), CHANNELS, SIDE, SIDE, generator=generator)
+    labels = torch.arange(count) % len(CLASSES)
+    noise = torch.randn(count, CHANNELS, SIDE, SIDE, generator=generator)
+    return patterns[labels] + 0.1 * noise, labels
+
+
+def write_latents(
+    folder: Path,
+    *,
+    source: LatentSource = SOURCE,
+    classes: tuple[str, ...] | None = CLASSES,
+    count: int = 48,
+    downsample: int = DOWNSAMPLE,
+    seed: int = 0,
+) -> Path:
+    """The toy latents as ``dcae latents`` leaves a folder, in two shards."""
+    folder.mkdir()
+    latents, labels = toy_latents(count, seed=seed)
+    per_shard = math.ceil(count / 2)
+    shards = [
+        _write_shard(folder, number, latents[rows], None if classes is None else labels[rows])
+        for number, rows in enumerate((slice(0, per_shard), slice(per_shard, count)))
+    ]
+    write_contents(
+        folder,
+        LatentContents(
+            format_version=1,
+            autoencoder=source,
+            size=downsample * SIDE,
+            channels=CHANNELS,
+            height=SIDE,
+            width=SIDE,
+            sampled=False,
+            seed=0,
+            classes=classes,
+            pictures=PictureList(count=count, sha256="0" * 64),
+            pictures_per_shard=per_shard,
+            count=count,
+            shards=tuple(shards),
+            complete=True,
+        ),
+    )
+    return folder
+
+
+def small_declaration(family: str = "uvit", **changes: object) -> TransformerDeclaration:
+    """What a small run's config.json says."""
+    backbone = DiffusionRecipe.model_validate(
+        {
+            "transformer": {"family": family, "depth": 2, "width": 32, "heads": 2},
+            "batch_size": 1,
+            "steps": 1,
+            "optimizer": {"learning_rate": 1e-4},
+        }
+    ).transformer.backbone()
+    diffusion, sampler = diffusion_of(backbone.family)
+    said = {
+        "default_sampler": sampler,
+        "default_guidance": 2.0,
+        "class_names": CLASSES,
+        "autoencoder": TrainedOn(**SOURCE.model_dump()),
+    }
+    return TransformerDeclaration.of(
+        configure(
+            backbone, channels=CHANNELS, grid=(SIDE, SIDE), patch=1, num_classes=len(CLASSES)
+        ),
+        diffusion,
+        **(said | changes),
+    )
+
+
+def _write_shard(folder: Path, number: int, latents: Tensor, labels: Tensor | None) -> LatentShard:
+    name = shard_name(number)
+    digest = write_shard(folder / name, LatentBatch(latents=latents, labels=labels))
+    return LatentShard(file=name, count=len(latents), sha256=digest, skipped=())
