@@ -27,6 +27,7 @@ _INSTALL_LINES = {
     "torchmetrics": "dcae-export[train]",
     "webdataset": "dcae-export[train]",
     "PIL": "dcae-export[train]",
+    "transformers": "dcae-export[evaluate]",
     "onnxruntime": "dcae-export[cpu]",
     "openvino": "openvino",
 }

@@ -15,6 +15,7 @@ _COMMANDS = {
     "decode": "Write the picture of a latent.",
     "generate": "Generate pictures.",
     "samplers": "List a bundle's samplers, or add some.",
+    "evaluate": "Measure reconstructions and generated pictures, as the papers do.",
     "parity": "Run a bundle's golden arrays on this machine.",
     "verify": "Check a bundle's structure and hashes.",
     "inspect": "Say what a bundle is.",

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dcae_export import hub
-from dcae_export.errors import WeightsError
-from dcae_export.models.key_map import Entry
-from dcae_export.models.state import collect
-from dcae_export.models.tensor_files import read_tensors
+from dcae_export.models.frozen import load_frozen
 
 REPOSITORY = "timm/vgg16.tv_in1k"
 TAP_CHANNELS = (64, 128, 256, 512, 512)
@@ -67,21 +64,7 @@ def load_vgg16(path: Path) -> VGG16:
     """
     with torch.device("meta"):
         vgg = VGG16()
-    stored = {
-        name: tensor
-        for name, tensor in read_tensors(path).items()
-        if not name.startswith(_CLASSIFIERS)
-    }
-    entries = tuple(
-        Entry(key=name, shape=shape, names=(name,), stored_shape=shape)
-        for name, shape in ((name, tuple(t.shape)) for name, t in vgg.state_dict().items())
-    )
-    try:
-        state = collect(stored, entries, of="VGG-16")
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
-    vgg.load_state_dict(state, assign=True)
-    return vgg.eval().requires_grad_(requires_grad=False)
+    return load_frozen(vgg, path, of="VGG-16", left_out=_CLASSIFIERS)
 
 
 def fetch_vgg16() -> Path:

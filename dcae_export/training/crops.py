@@ -106,7 +106,7 @@ def adm_crop(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     while min(picture.size) >= 2 * size:
         picture = picture.resize((picture.width // 2, picture.height // 2), Resampling.BOX)
     if min(picture.size) < size:
-        picture = _without_far_ends(picture)
+        picture = without_far_ends(picture)
     scale = size / min(picture.size)
     columns, rows = round(picture.width * scale), round(picture.height * scale)
     picture = picture.resize((columns, rows), Resampling.BICUBIC)
@@ -144,7 +144,11 @@ def random_resized_crop(
     return np.array(Image.fromarray(square).resize((size, size), Resampling.BICUBIC))
 
 
-def _without_far_ends(picture: Image.Image) -> Image.Image:
+def without_far_ends(picture: Image.Image) -> Image.Image:
+    """The middle of a picture that is far longer than wide; the whole of any other.
+
+    A square of the middle shows nothing of its ends, which could fill any memory once the picture is enlarged.
+    """
     longest = _MAX_ENLARGED_ASPECT * min(picture.size)
     width, height = min(picture.width, longest), min(picture.height, longest)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2

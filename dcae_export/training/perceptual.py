@@ -6,12 +6,13 @@ the mean over the batch: 0 where they are equal. Both say by ``describe`` what t
 
 import importlib.util
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from dcae_export.errors import WeightsError
+from dcae_export.models.alexnet import AlexNet
 from dcae_export.models.key_map import Entry
 from dcae_export.models.state import collect
 from dcae_export.models.tensor_files import read_tensors
@@ -22,11 +23,11 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 # Under the root, so that the gradient is finite where all features of a position are 0.
 _EPS = 1e-8
-_HEADS = Path("functional", "image", "lpips_models", "vgg.pth")
+_HEADS = Path("functional", "image", "lpips_models")
 
 
 class LPIPS(nn.Module):
-    """Learned perceptual image patch similarity on VGG-16 (arXiv 1801.03924, equation 1), version 0.1 of its weights.
+    """Learned perceptual image patch similarity (arXiv 1801.03924, equation 1), version 0.1 of its weights.
 
     Features of both images are normalised at each position to unit length; their squared differences are weighted
     per channel, summed, and averaged over positions. All of it is frozen. Convolutions run in autocast's precision
@@ -36,16 +37,16 @@ class LPIPS(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, vgg: VGG16, heads: tuple[Tensor, ...], *, name: str) -> None:
+    def __init__(self, backbone: VGG16 | AlexNet, heads: tuple[Tensor, ...], *, name: str) -> None:
         """Join the features and the weights of their channels.
 
         Args:
-            vgg: The features.
-            heads: For each of the five blocks a weight per channel, (C,).
-            name: What ``describe`` calls the features' weights.
+            backbone: The features.
+            heads: For each of the five taps a weight per channel, (C,).
+            name: What ``describe`` calls the features and their weights.
         """
         super().__init__()
-        self.vgg = vgg
+        self.backbone = backbone
         self.heads = nn.ParameterList(heads)
         self._name = name
         self.register_buffer("shift", torch.tensor(_SHIFT)[:, None, None])
@@ -54,7 +55,7 @@ class LPIPS(nn.Module):
 
     @classmethod
     def load(cls, vgg: Path) -> Self:
-        """LPIPS on the weights of VGG-16 in a file, with the published heads, which torchmetrics brings.
+        """The loss of a training, on VGG-16: its weights from a file, the published heads from torchmetrics.
 
         Args:
             vgg: torchvision's published state dict of ``vgg16``, or ``models.vgg.fetch_vgg16()``.
@@ -64,24 +65,29 @@ class LPIPS(nn.Module):
             RefusedError: A pickle that holds more than tensors.
             ModuleNotFoundError: torchmetrics is not installed.
         """
-        return cls(load_vgg16(vgg), _published_heads(), name=vgg.name)
+        heads = published_heads("vgg", TAP_CHANNELS)
+        return cls(load_vgg16(vgg), heads, name=f"VGG-16 ({vgg.name})")
 
     def describe(self) -> str:
         """What a run prints of its perceptual term."""
-        return f"LPIPS on VGG-16 ({self._name})"
+        return f"LPIPS on {self._name}"
 
     def forward(self, image_BCHW: Tensor, reconstruction_BCHW: Tensor) -> Tensor:
+        return self.distances(image_BCHW, reconstruction_BCHW).mean()
+
+    def distances(self, image_BCHW: Tensor, reconstruction_BCHW: Tensor) -> Tensor:
+        """The distance of each image to its reconstruction, (B,)."""
         with torch.no_grad():
             expected = self._features(image_BCHW)
         actual = self._features(reconstruction_BCHW)
-        distances = [
-            ((a - e).square() * weight[:, None, None]).sum(dim=1).mean()
+        distances_B = [
+            ((a - e).square() * weight[:, None, None]).sum(dim=1).mean(dim=(1, 2))
             for a, e, weight in zip(actual, expected, self.heads, strict=True)
         ]
-        return torch.stack(distances).sum()
+        return torch.stack(distances_B).sum(dim=0)
 
     def _features(self, image_BCHW: Tensor) -> list[Tensor]:
-        taps = self.vgg((image_BCHW - self.shift) / self.scale)
+        taps = self.backbone((image_BCHW - self.shift) / self.scale)
         return [_unit_length(tap.float()) for tap in taps]
 
 
@@ -116,26 +122,37 @@ class Structure(nn.Module):
 Perceptual = LPIPS | Structure
 
 
-def _unit_length(features_BCHW: Tensor) -> Tensor:
-    return features_BCHW * torch.rsqrt(features_BCHW.square().sum(dim=1, keepdim=True) + _EPS)
+def published_heads(
+    backbone: Literal["vgg", "alex"], channels: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """The weights of LPIPS 0.1 per channel, from the wheel of torchmetrics, none of whose code is run.
 
+    Args:
+        backbone: What they were trained on.
+        channels: How many its taps have.
 
-def _published_heads() -> tuple[Tensor, ...]:
-    """The weights of LPIPS 0.1 per channel, from the wheel of torchmetrics, none of whose code is run."""
+    Raises:
+        WeightsError: The wheel's file is damaged.
+        ModuleNotFoundError: torchmetrics is not installed.
+    """
     package = importlib.util.find_spec("torchmetrics")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("No module named 'torchmetrics'", name="torchmetrics")
-    path = Path(package.origin).parent / _HEADS
+    path = Path(package.origin).parent / _HEADS / f"{backbone}.pth"
     entries = tuple(
         Entry(
             key=str(block),
-            shape=(channels,),
+            shape=(width,),
             names=(f"lin{block}.model.1.weight",),
-            stored_shape=(1, channels, 1, 1),
+            stored_shape=(1, width, 1, 1),
         )
-        for block, channels in enumerate(TAP_CHANNELS)
+        for block, width in enumerate(channels)
     )
     try:
-        return tuple(collect(read_tensors(path), entries, of="LPIPS on VGG-16").values())
+        return tuple(collect(read_tensors(path), entries, of=f"LPIPS on {backbone}").values())
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}; install torchmetrics again") from error
+
+
+def _unit_length(features_BCHW: Tensor) -> Tensor:
+    return features_BCHW * torch.rsqrt(features_BCHW.square().sum(dim=1, keepdim=True) + _EPS)

@@ -40,7 +40,15 @@ def test_the_program_answers_without_heavy_imports(arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["export", "reconstruct", "parity", "train autoencoder", "train diffusion", "latents"],
+    [
+        "export",
+        "reconstruct",
+        "parity",
+        "train autoencoder",
+        "train diffusion",
+        "latents",
+        "evaluate reconstruction",
+    ],
 )
 def test_a_commands_help_needs_no_heavy_imports(command):
     assert not packages_loaded_by(*command.split(" "), "--help") & HEAVY

@@ -89,7 +89,7 @@ def package_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "dcae_export").rglob("*")
-        if path.suffix in {".py", ".json", ".yaml", ".txt", ".typed"}
+        if path.suffix in {".py", ".json", ".yaml", ".txt", ".typed", ".jinja"}
     }
 
 

@@ -13,7 +13,10 @@ def every_command() -> list[list[str]]:
     context = click.Context(program.dcae)
     names = program.dcae.list_commands(context)
     inside = [["weights", "convert"], ["train", "autoencoder"], ["train", "diffusion"]]
-    return [[name] for name in names] + [*inside, ["recipes", "list"], ["recipes", "copy"]]
+    inside += [["recipes", "list"], ["recipes", "copy"]]
+    evaluations = ("reconstruction", "statistics", "generation", "clip")
+    inside += [["evaluate", kind] for kind in evaluations]
+    return [[name] for name in names] + inside
 
 
 @pytest.mark.parametrize("words", every_command(), ids=" ".join)

@@ -54,6 +54,13 @@ def test_keys_and_shapes_are_those_of_the_published_state_dict(state):
     assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
 
 
+def test_there_are_as_many_values_as_in_torchvisions_without_the_classifier(state):
+    classifier = 25_089 * 4096 + 4097 * 4096 + 4097 * 1000
+    assert (
+        sum(tensor.numel() for tensor in state.values()) == 138_357_544 - classifier == 14_714_688
+    )
+
+
 def test_the_taps_are_the_last_activations_of_five_blocks(published):
     vgg = load_vgg16(published)
     image = random_input(1, 3, 32, 48)

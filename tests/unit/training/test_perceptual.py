@@ -100,7 +100,7 @@ def test_lpips_passes_its_gradient_to_the_reconstruction_alone(lpips, pair):
 
 def test_lpips_has_a_finite_gradient_where_no_feature_is_active(lpips):
     silent = copy.deepcopy(lpips)
-    for parameter in silent.vgg.parameters():
+    for parameter in silent.backbone.parameters():
         parameter.zero_()
     image = torch.zeros(1, 3, 16, 16, requires_grad=True)
     silent(torch.ones(1, 3, 16, 16), image).backward()
