@@ -41,6 +41,7 @@ def measure_engine(*, size: int, rounds: int, steps: int, divisor: int = DIVISOR
         for name, worker in workers.items():
             worker.call(
                 "begin training",
+                module="benchmarks.tasks.engine_turns",
                 contestant=name,
                 recipe=recipe,
                 folder=str(folder / name),

@@ -52,6 +52,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "training": _training,
         "engine": _engine,
         "study": _study,
+        "diffusion_training": _diffusion_training,
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
@@ -291,6 +292,50 @@ def _training(document: Mapping[str, object]) -> Iterator[Table]:
                 f"{_number(cell['peak_bytes']) / 2**30:.2f}",
             )
             for key, cell in cells.items()
+        ],
+    )
+
+
+def _diffusion_training(document: Mapping[str, object]) -> Iterator[Table]:
+    yield Table(
+        title="Optimiser steps of a diffusion transformer",
+        columns=("", "a step, s", "last losses", "peak, GiB"),
+        rows=[
+            (
+                key,
+                f"{min(_numbers(cell['seconds'])):.2f}",
+                ", ".join(
+                    f"{n} {_number(x):.3f}" for n, x in _entry(_last(cell["losses"])).items()
+                ),
+                f"{_number(cell['peak_bytes']) / 2**30:.2f}",
+            )
+            for key, cell in _cells(document, "steps").items()
+        ],
+    )
+    pairs = _cells(document, "pairs")
+    yield Table(
+        title="Times the images a second in training",
+        columns=("", "here", "paper, H100, fp16"),
+        rows=[
+            (key, f"{_number(cell['speed_up']):.1f}", f"{_number(cell['published_on_h100']):.1f}")
+            for key, cell in pairs.items()
+        ],
+    )
+    yield Table(
+        title="The same, of each training",
+        columns=("", "batch", "images a second", "peak, GiB", "on"),
+        rows=[
+            (
+                name,
+                str(training["batch_size"]),
+                f"{_number(training['images_per_second']):.3f}",
+                f"{_number(training['peak_bytes']) / 2**30:.2f}",
+                str(training["device"]),
+            )
+            for cell in pairs.values()
+            for name, training in (
+                (name, _entry(one)) for name, one in _entry(cell["trainings"]).items()
+            )
         ],
     )
 

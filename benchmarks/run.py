@@ -12,6 +12,9 @@ from benchmarks.autoencoder import measure_memory, measure_speed
 from benchmarks.case import Case, Direction
 from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
 from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair, measure_step
+from benchmarks.diffusion_training import PAIRS as TRAINING_PAIRS
+from benchmarks.diffusion_training import SINGLE, measure_single
+from benchmarks.diffusion_training import measure_pair as measure_training_pair
 from benchmarks.engine import measure_engine
 from benchmarks.export_costs import measure_export
 from benchmarks.generation import measure_generation
@@ -316,6 +319,48 @@ def training(  # noqa: PLR0913 - one argument for each option
                     variant, phase, size=size, checkpoint_activations=checkpoint_activations
                 )
                 results.put("steps", key, cell)
+    print_tables(results.document, Console())
+
+
+@main.command()
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="The published figures are of fp16.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=64),
+    default=1024,
+    show_default=True,
+    help="Of a batch; the published figures have 262144.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@_common("diffusion_training")
+def diffusion_training(
+    *,
+    precision: str,
+    tokens: int,
+    rounds: int,
+    work: Path,  # noqa: ARG001 - nothing is kept
+    out: Path,
+    again: bool,
+) -> None:
+    """Steps of the diffusion transformers' training, and how many times faster compressed latents make it."""
+    results = Results.open(out, "diffusion_training", again=again)
+    for one in SINGLE:
+        key = f"{one}, batch 1, {precision}"
+        if results.wants("steps", key):
+            results.put("steps", key, measure_single(one, steps=rounds, precision=precision))
+    for compressed, baseline, published in TRAINING_PAIRS:
+        key = f"{compressed} against {baseline}, {tokens} tokens, {precision}"
+        if results.wants("pairs", key):
+            cell = measure_training_pair(
+                compressed, baseline, tokens=tokens, rounds=rounds, precision=precision
+            )
+            results.put("pairs", key, {**cell, "published_on_h100": published})
     print_tables(results.document, Console())
 
 

@@ -65,9 +65,7 @@ class Worker:
             case "run":
                 return self._run(**arguments)  # type: ignore[arg-type]
             case "begin training":
-                module = importlib.import_module("benchmarks.tasks.engine_turns")
-                self._training = module.begin(**arguments)
-                return {}
+                return self._begin(**arguments)  # type: ignore[arg-type]
             case "train on" | "end training":
                 return self._train(task, **arguments)  # type: ignore[arg-type]
             case "peak":
@@ -81,6 +79,10 @@ class Worker:
         contestant = importlib.import_module(module)
         self._network = contestant.open_network(Path(files), graph)
         return {"seconds": time.perf_counter() - start}
+
+    def _begin(self, module: str, **arguments: object) -> Reply:
+        self._training = importlib.import_module(module).begin(**arguments)
+        return {}
 
     def _train(self, task: str, steps: int = 0) -> Reply:
         assert self._training is not None

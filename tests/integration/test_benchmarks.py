@@ -1,6 +1,7 @@
 """Benchmarks on narrow, shallow networks: what they measure and write, not how fast."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from benchmarks.artifacts import Artifacts  # noqa: E402
 from benchmarks.autoencoder import measure_memory, measure_speed  # noqa: E402
 from benchmarks.case import Case, Direction  # noqa: E402
 from benchmarks.contestants import BUNDLE, EAGER, PLAIN, Contestant  # noqa: E402
+from benchmarks.denoiser import Denoiser  # noqa: E402
+from benchmarks.diffusion_training import measure_pair, measure_single  # noqa: E402
 from benchmarks.engine import measure_engine  # noqa: E402
 from benchmarks.process import WorkerError  # noqa: E402
 from benchmarks.report import markdown  # noqa: E402
@@ -135,6 +138,28 @@ def test_the_study_goes_on_and_trains_again_what_a_lost_stage_left(tmp_path, cap
     text = markdown(again)
     assert "| shortcuts minus none | psnr | 64 |" in text
     assert "| full GAN minus phase 3 | sharpness | 64 |" in text
+
+
+def test_trainings_of_a_transformer_take_turns(tmp_path):
+    compressed, baseline = (
+        Denoiser(name="dit-s", autoencoder=autoencoder, evaluations=1)
+        for autoencoder in ("f64", "f32")
+    )
+    pair = measure_pair(compressed, baseline, tokens=256, rounds=2, precision="fp32")
+    trainings = pair["trainings"]
+    assert [one["batch_size"] for one in trainings.values()] == [4, 1]
+    assert all(len(one["step_seconds"]) == 2 for one in trainings.values())
+    ours, theirs = (one["step_seconds"] for one in trainings.values())
+    by_round = [4 * slow / fast for fast, slow in zip(ours, theirs, strict=True)]
+    assert pair["speed_up"] == pytest.approx(statistics.median(by_round))
+    single = measure_single(compressed, steps=2, precision="fp32")
+    assert set(single["losses"][-1]) == {"noise", "variational_bound"}
+    results = Results.open(tmp_path / "new.json", "diffusion_training", again=False)
+    results.put("steps", "dit-s", single)
+    results.put("pairs", "pair", {**pair, "published_on_h100": 4.5})
+    text = markdown(read_document(tmp_path / "new.json"))
+    assert "| dit-s on f64 | 4 |" in text
+    assert "| dit-s on f32 | 1 |" in text
 
 
 def test_a_study_of_other_sizes_does_not_join_the_results(tmp_path):
