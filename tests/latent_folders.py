@@ -35,7 +35,7 @@ def empty_contents(
         autoencoder=LatentSource(
             preset="custom",
             source="here",
-            sha256="0" * 64,
+            encoder_sha256="0" * 64,
             scaling_factor=0.5,
             random_weights=False,
         ),

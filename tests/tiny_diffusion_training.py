@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.transformer_declaration import TrainedOn, TransformerDeclaration
 from dcae_export.models.transformer_presets import configure, diffusion_of
 from dcae_export.models.weights import Checkpoint
@@ -26,7 +27,11 @@ FAMILIES = ("dit", "uvit", "usit")
 CLASSES = ("disk", "ring", "stripe")
 CHANNELS, SIDE, DOWNSAMPLE = 4, 4, 2
 SOURCE = LatentSource(
-    preset="custom", source="runs/tiny", sha256="a" * 64, scaling_factor=0.5, random_weights=False
+    preset="custom",
+    source="runs/tiny",
+    encoder_sha256="a" * 64,
+    scaling_factor=0.5,
+    random_weights=False,
 )
 
 # What cannot be left out.
@@ -65,7 +70,7 @@ def source_of(checkpoint: Checkpoint) -> LatentSource:
     return LatentSource(
         preset=checkpoint.preset,
         source=checkpoint.source,
-        sha256=checkpoint.sha256,
+        encoder_sha256=encoder_digest(checkpoint.state),
         scaling_factor=checkpoint.config.scaling_factor,
         random_weights=checkpoint.source.startswith("random:"),
     )

@@ -39,6 +39,7 @@ from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.transformer_job import transformer_job
 from dcae_export.models.autoencoder import IMAGE_CHANNELS
 from dcae_export.models.imagenet_classes import imagenet_classes
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.timestep import TimestepFeatures
 from dcae_export.models.transformer_presets import TRANSFORMERS
 from dcae_export.models.transformer_weights import TransformerCheckpoint
@@ -151,14 +152,17 @@ def export(  # noqa: PLR0913 - one argument for each option
 
 
 def _require_own_autoencoder(transformer: TransformerCheckpoint, autoencoder: Checkpoint) -> None:
-    """Latents of other weights have other channels, or another scale: what is generated would be no picture."""
+    """Latents of another encoder mean something else: what is generated would be no picture."""
     own = transformer.trained_on
     factor = autoencoder.config.scaling_factor
-    if own is None or (own.sha256, own.scaling_factor) == (autoencoder.sha256, factor):
+    if own is None:
+        return
+    digest = encoder_digest(autoencoder.state)
+    if (own.encoder_sha256, own.scaling_factor) == (digest, factor):
         return
     raise WeightsError(
-        f"{transformer.name}: was trained on latents of {own.source} (sha256 {own.sha256[:16]}, scaling factor "
-        f"{own.scaling_factor}), not of {autoencoder.source} ({autoencoder.sha256[:16]}, {factor}); give it its own "
+        f"{transformer.name}: was trained on latents of {own.source} (encoder {own.encoder_sha256[:16]}, scaling factor "
+        f"{own.scaling_factor}), not of {autoencoder.source} ({digest[:16]}, {factor}); give it its own "
         "autoencoder by --weights, or train it on latents of this one"
     )
 

@@ -58,6 +58,11 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def encoder_digest(state: Mapping[str, Tensor]) -> str:
+    """The same of an autoencoder's encoder alone: what its latents depend on, whichever decoder follows."""
+    return state_digest({key: one for key, one in state.items() if key.startswith("encoder.")})
+
+
 def _faults(stored: Mapping[str, Tensor], entries: tuple[Entry, ...]) -> list[str]:
     expected = {name: entry.stored_shape for entry in entries for name in entry.names}
     faults = [f"{name} is missing" for name in expected if name not in stored]

@@ -51,12 +51,12 @@ class _Part(BaseModel):
 class TrainedOn(_Part):
     """The autoencoder whose latents a transformer was trained on.
 
-    ``sha256`` is ``state_digest`` of its weights; ``scaling_factor`` is what the latents were multiplied with.
+    ``encoder_sha256`` is ``encoder_digest`` of its weights; ``scaling_factor`` is what the latents were multiplied with.
     """
 
     preset: str
     source: str
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    encoder_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     scaling_factor: Annotated[float, Field(gt=0)]
     random_weights: bool
 

@@ -181,7 +181,7 @@ def declare(recipe: DiffusionRecipe, folder: LatentFolder) -> TransformerDeclara
         autoencoder=TrainedOn(
             preset=source.preset,
             source=source.source,
-            sha256=source.sha256,
+            encoder_sha256=source.encoder_sha256,
             scaling_factor=source.scaling_factor,
             random_weights=source.random_weights,
         ),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dcae_export.errors import ConfigError, PictureError, ResourceError, UsageError
 from dcae_export.models.sd_vae_config import SDVAEConfig
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import Checkpoint
 from dcae_export.training.cropped_pictures import CroppedPictures, cropped_pictures
 from dcae_export.training.labelled_pictures import LabelledPictures
@@ -250,7 +251,7 @@ def _contents(
             preset=checkpoint.preset,
             # A path may hold what is no text.
             source=checkpoint.source.encode(errors="backslashreplace").decode(),
-            sha256=checkpoint.sha256,
+            encoder_sha256=encoder_digest(checkpoint.state),
             scaling_factor=config.scaling_factor,
             random_weights=checkpoint.source.startswith("random:"),
         ),

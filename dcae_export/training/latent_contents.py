@@ -39,14 +39,14 @@ class _Record(BaseModel):
 
 
 class LatentSource(_Record):
-    """The autoencoder: preset (``"custom"`` for none), source and digest of its weights, as a checkpoint has them.
+    """The autoencoder: preset (``"custom"`` for none), where it is from, and the digest of its encoder's weights.
 
     The latents are multiplied by ``scaling_factor`` already. With ``random_weights`` they are of no use but to try.
     """
 
     preset: str
     source: str
-    sha256: Sha256
+    encoder_sha256: Sha256
     scaling_factor: Annotated[float, Field(gt=0)]
     random_weights: bool
 

@@ -169,7 +169,7 @@ def _require_space(target: Path, contents: LatentContents) -> None:
 def _identity(contents: LatentContents) -> tuple[str, ...]:
     """What decides the latents, in words."""
     return (
-        f"weights of sha256 {contents.autoencoder.sha256}",
+        f"an encoder of sha256 {contents.autoencoder.encoder_sha256}",
         f"scaling factor {contents.autoencoder.scaling_factor}",
         f"size {contents.size}",
         f"seed {contents.seed}",

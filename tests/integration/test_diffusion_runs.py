@@ -29,6 +29,7 @@ from dcae_export.cli import program
 from dcae_export.cli.failures import run as run_program
 from dcae_export.models.key_map import Layout
 from dcae_export.models.source import resolve_transformer
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.transformer_weights import load_transformer
 from dcae_export.models.weights import load_checkpoint, save_checkpoint
 from dcae_export.parity import FP32, difference
@@ -59,7 +60,7 @@ def folder(tmp_path_factory) -> Path:
     save_checkpoint(small_checkpoint(TINY, seed=3), folder / "autoencoder", layout=Layout.DIFFUSERS)
     own = source_of(load_checkpoint(folder / "autoencoder"))
     write_latents(folder / "latents", source=own)
-    other = own.model_copy(update={"sha256": "b" * 64})
+    other = own.model_copy(update={"encoder_sha256": "b" * 64})
     write_latents(folder / "other", source=other)
     for family in FAMILIES:
         write_recipe(folder / f"{family}.yaml", family)
@@ -116,7 +117,8 @@ def test_a_run_leaves_averages_and_says_what_they_are(trained, folder):
     assert all(torch.equal(found.state[name], averages[name]) for name in averages)
     assert (found.default_sampler, found.default_guidance) == (SAMPLERS[family], 1.5)
     assert found.trained_on is not None
-    assert found.trained_on.sha256 == load_checkpoint(folder / "autoencoder").sha256
+    own = load_checkpoint(folder / "autoencoder")
+    assert found.trained_on.encoder_sha256 == encoder_digest(own.state)
     said = json.loads((run / "model" / "config.json").read_text())
     assert said == json.loads((run / "transformer.json").read_text())
     assert said["class_names"] == list(CLASSES)
@@ -178,6 +180,20 @@ def test_another_autoencoder_than_the_latents_is_refused(trained, folder, change
     assert "was trained on latents of" in error
     assert "give it its own autoencoder by --weights" in error
     assert not target.exists()
+
+
+def test_a_decoder_that_was_trained_on_fits_the_latents(trained, folder):
+    family, run = trained
+    own, later = (small_checkpoint(TINY, seed=seed) for seed in (3, 4))
+    state = {
+        key: tensor if key.startswith("encoder.") else later.state[key]
+        for key, tensor in own.state.items()
+    }
+    refined = folder / f"refined for {family}"
+    save_checkpoint(dataclasses.replace(own, state=state), refined, layout=Layout.DIFFUSERS)
+    target = folder / f"{family} refined"
+    dcae("export", "--weights", refined, "--transformer-weights", run, "--out", target)
+    assert (target / "manifest.json").is_file()
 
 
 def test_a_name_that_is_not_the_runs_is_refused(trained, folder, capsys):

@@ -26,6 +26,7 @@ from torch import Tensor
 from training_kills import environment
 
 from dcae_export.models.key_map import Layout
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import load_checkpoint, save_checkpoint
 from dcae_export.parity import FP32, difference
 from dcae_export.sampling.noise import normals
@@ -105,7 +106,8 @@ def test_a_folder_of_pictures_becomes_latents_that_train(dcae, inputs: Path, tmp
     assert "left out: 1 pictures; the first, bee/8.png: the PNG is truncated" in result.err
     folder = LatentFolder.open(out, verify_hashes=True)
     assert (folder.count, folder.shape, folder.classes) == (8, (8, 1, 1), ("ant", "bee"))
-    assert folder.autoencoder.sha256 == load_checkpoint(inputs / "dc-ae").sha256
+    own = load_checkpoint(inputs / "dc-ae")
+    assert folder.autoencoder.encoder_sha256 == encoder_digest(own.state)
     data = LatentData.open(folder, batch_size=4, seed=0)
     labels = torch.cat([batch.labels for batch, _ in take(data, 2) if batch.labels is not None])
     assert sorted(labels.tolist()) == [0] * 5 + [1] * 3
@@ -157,7 +159,7 @@ def test_a_training_run_is_an_autoencoder_with_its_own_scaling_factor(
     assert opened.autoencoder.model_dump() == {
         "preset": "custom",
         "source": str(run_folder),
-        "sha256": checkpoint.sha256,
+        "encoder_sha256": encoder_digest(checkpoint.state),
         "scaling_factor": 0.75,
         "random_weights": False,
     }
@@ -184,7 +186,7 @@ def test_errors_are_one_line_with_the_way_out(
 ):
     other = dcae(*arguments(inputs, undisturbed, weights="sd-vae"))
     assert other.status == 3
-    assert other.err.startswith(f"dcae: error: {undisturbed}: was begun with weights of sha256")
+    assert other.err.startswith(f"dcae: error: {undisturbed}: was begun with an encoder of sha256")
     wrong_size = dcae(*arguments(inputs, tmp_path / "out"), "--size", "100")
     assert wrong_size.status == 2
     assert wrong_size.err.endswith("needs; 64 and 128 would be\n")

@@ -19,6 +19,7 @@ from dcae_export.errors import (
     UsageError,
 )
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import Checkpoint
 from dcae_export.runtime.pixels import to_tensor
 from dcae_export.training import encode_latents as module
@@ -85,7 +86,8 @@ def test_the_folder_says_what_made_it(pictures: Path, tmp_path: Path):
     contents = encode(pictures, tmp_path / "latents").contents
     source = contents.autoencoder
     assert (source.preset, source.source, source.random_weights) == ("custom", "random:0", True)
-    assert (source.sha256, source.scaling_factor) == (CHECKPOINT.sha256, CONFIG.scaling_factor)
+    assert source.encoder_sha256 == encoder_digest(CHECKPOINT.state)
+    assert source.scaling_factor == CONFIG.scaling_factor
     assert (contents.size, contents.shape, contents.sampled) == (SIDE_PIXELS, (8, 1, 1), False)
     assert (contents.pictures.count, contents.pictures_per_shard) == (9, 3)
     assert [shard.count for shard in contents.shards] == [3, 3, 2]

@@ -63,7 +63,10 @@ def source(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        (source(sha256="f" * 64), f"begun with weights of sha256 {'0' * 64}, and this is weights"),
+        (
+            source(encoder_sha256="f" * 64),
+            f"begun with an encoder of sha256 {'0' * 64}, and this is an",
+        ),
         (
             source(scaling_factor=0.25),
             r"begun with scaling factor 0\.5, and this is scaling .* 0\.",
