@@ -281,7 +281,7 @@ def _sessions(document: Mapping[str, object]) -> Iterator[Table]:
 def _training(document: Mapping[str, object]) -> Iterator[Table]:
     cells = _cells(document, "steps")
     yield Table(
-        title="Optimiser steps of an autoencoder",
+        title="Optimizer steps of an autoencoder",
         columns=("", "a step, s", "last l1", "peak of steps, GiB", "peak of all, GiB"),
         rows=[
             (
@@ -298,7 +298,7 @@ def _training(document: Mapping[str, object]) -> Iterator[Table]:
 
 def _diffusion_training(document: Mapping[str, object]) -> Iterator[Table]:
     yield Table(
-        title="Optimiser steps of a diffusion transformer",
+        title="Optimizer steps of a diffusion transformer",
         columns=("", "a step, s", "last losses", "peak, GiB"),
         rows=[
             (

@@ -307,7 +307,7 @@ def training(  # noqa: PLR0913 - one argument for each option
     out: Path,
     again: bool,
 ) -> None:
-    """Three optimiser steps of each phase of an autoencoder's training: seconds, losses, peak."""
+    """Three optimizer steps of each phase of an autoencoder's training: seconds, losses, peak."""
     results = Results.open(out, "training", again=again)
     for variant in variants:
         for phase in PHASES:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dcae_export.models.autoencoder import AutoencoderConfig, Stage
 from dcae_export.models.diffusers_config import to_diffusers as diffusers_fields
-from dcae_export.models.initialization import random_state
 from dcae_export.models.network import NetworkConfig, build
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae_config import SDVAEConfig
 from dcae_export.models.state import state_digest
 from dcae_export.models.weights import Checkpoint

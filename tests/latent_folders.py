@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.training.latent_batch import LatentBatch
 from dcae_export.training.latent_contents import (
     LatentContents,
     LatentShard,
-    LatentSource,
     PictureList,
     shard_name,
 )

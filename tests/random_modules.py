@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 
 Part = TypeVar("Part", bound=nn.Module)
 

@@ -6,7 +6,7 @@ from autoencoders import random_input
 from torch import Tensor
 
 from dcae_export.models.dit import DiT, DiTConfig
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.transformer_weights import build_transformer
 from dcae_export.models.uvit import UViT, UViTConfig
 

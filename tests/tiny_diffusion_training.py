@@ -6,16 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dcae_export.models.state import encoder_digest
-from dcae_export.models.transformer_declaration import TrainedOn, TransformerDeclaration
+from dcae_export.models.latent_source import LatentSource
+from dcae_export.models.transformer_declaration import TransformerDeclaration
 from dcae_export.models.transformer_presets import configure, diffusion_of
-from dcae_export.models.weights import Checkpoint
 from dcae_export.training.diffusion_recipe import DiffusionRecipe
 from dcae_export.training.latent_batch import LatentBatch
 from dcae_export.training.latent_contents import (
     LatentContents,
     LatentShard,
-    LatentSource,
     PictureList,
     shard_name,
     write_contents,
@@ -62,18 +60,6 @@ def write_recipe(path: Path, family: str = "uvit") -> Path:
 def small_recipe(folder: Path, family: str = "uvit", **overrides: str) -> DiffusionRecipe:
     """The small recipe with other values, as YAML."""
     return load(write_recipe(folder / "small.yaml", family), DiffusionRecipe, overrides=overrides)
-
-
-def source_of(checkpoint: Checkpoint) -> LatentSource:
-    """What a folder says of the autoencoder that made it."""
-    assert checkpoint.config.scaling_factor is not None
-    return LatentSource(
-        preset=checkpoint.preset,
-        source=checkpoint.source,
-        encoder_sha256=encoder_digest(checkpoint.state),
-        scaling_factor=checkpoint.config.scaling_factor,
-        random_weights=checkpoint.source.startswith("random:"),
-    )
 
 
 def toy_latents(count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -139,7 +125,7 @@ def small_declaration(family: str = "uvit", **changes: object) -> TransformerDec
         "default_sampler": sampler,
         "default_guidance": 2.0,
         "class_names": CLASSES,
-        "autoencoder": TrainedOn(**SOURCE.model_dump()),
+        "autoencoder": SOURCE,
     }
     return TransformerDeclaration.of(
         configure(

@@ -42,7 +42,7 @@ def step_done(step: int, *, steps: int = 3, **losses: float) -> StepDone:
         losses=losses or {"l1": 1 / step},
         gradient_norms={"network": 0.5},
         learning_rate=1e-4,
-        images_per_second=2.5,
+        samples_per_second=2.5,
         seconds_left=90.4,
         skipped=0,
     )

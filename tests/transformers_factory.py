@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dcae_export.models.dit import DiT, DiTConfig
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.transformer_presets import transformer_preset
 from dcae_export.models.transformer_weights import TransformerCheckpoint
 from dcae_export.models.uvit import UViT, UViTConfig

@@ -21,7 +21,6 @@ from dcae_export.training.events import Event
 from dcae_export.training.protocols import Data
 from dcae_export.training.recipe import AutoencoderRecipe
 from dcae_export.training.run_folder import RunFolder
-from dcae_export.training.run_settings import engine_settings
 
 # Where PhaseNetwork keeps the autoencoder.
 _PREFIX = "network."
@@ -67,7 +66,7 @@ def train_network(
     outcome = train(
         AutoencoderTraining(network, recipe, samples=samples),
         data,
-        engine_settings(recipe, sample_every=recipe.sample_every),
+        recipe.engine_settings(),
         RunFolder(folder),
         resume=False,
         on_event=on_event,

@@ -35,6 +35,7 @@ def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) ->
     events = importlib.import_module("dcae_export.training.events")
     path = recipe_files.find_recipe(recipe, kind="train")
     chosen = yaml_file.load(path, recipes.AutoencoderRecipe, overrides=settings)
+    chosen = chosen.model_copy(update={"init_from": init_from})
     steps: list[dict[str, float]] = []
     moments = [time.perf_counter()]
     peaks: list[int] = []
@@ -50,9 +51,7 @@ def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) ->
         pictures = write_photographs(Path(folder) / "pictures")
         run = Path(folder) / "run"
         run.mkdir()
-        training.train_autoencoder(
-            chosen, data=pictures, out=run, init_from=init_from, resume=False, on_event=on_event
-        )
+        training.train_autoencoder(chosen, data=pictures, out=run, resume=False, on_event=on_event)
     return {
         # The first has the start of the process in it.
         "step_seconds": [later - earlier for earlier, later in itertools.pairwise(moments)],

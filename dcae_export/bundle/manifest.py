@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,7 +12,9 @@ from pydantic import (
     model_validator,
 )
 
+from dcae_export.class_name import ClassName
 from dcae_export.errors import ConfigError
+from dcae_export.random_name import is_random
 from dcae_export.sampling import schedule as noise_schedule
 from dcae_export.sampling.table import Row, Table
 
@@ -86,7 +87,7 @@ class Model(Record):
     def has_random_weights(self) -> bool:
         """Whether the weights of either network were drawn: pictures are noise then."""
         networks = (self, self.transformer)
-        return any(one is not None and one.weights.startswith("random:") for one in networks)
+        return any(one is not None and is_random(one.weights) for one in networks)
 
 
 class ImageFormat(Record):
@@ -272,17 +273,6 @@ class Diffusion(Record):
         if self.timesteps != (first, last):
             raise ValueError(f"timesteps of this schedule are {first:g} and {last:g}")
         return self
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
-    return text
-
-
-ClassName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)
-]
 
 
 class Conditioning(Record):

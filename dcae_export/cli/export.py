@@ -192,7 +192,7 @@ def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
     random = {
         part.source
         for part in (checkpoint, *([] if transformer is None else [transformer.checkpoint]))
-        if part.source.startswith("random:")
+        if part.has_random_weights
     }
     if random:
         print_note(f"{' and '.join(sorted(random))}: pictures will be noise; this is a dry run")

@@ -9,6 +9,7 @@ from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_table, size_text
 from dcae_export.cli.installation import installed
 from dcae_export.errors import ProviderError
+from dcae_export.random_name import is_random
 
 if TYPE_CHECKING:
     from dcae_export.bundle.manifest import Manifest, Port
@@ -70,7 +71,7 @@ def _providers() -> list[str]:
 def _print_model(bundle: str, manifest: "Manifest") -> None:
     model, latent, image = manifest.model, manifest.latent, manifest.image
     weights = f"{model.weights}, sha256 {model.weights_sha256[:16]}"
-    if model.weights.startswith("random:"):
+    if is_random(model.weights):
         weights = f"RANDOM WEIGHTS ({model.weights}): its pictures are noise"
     total = sum(file.bytes for file in manifest.files.values())
     made = manifest.producer

@@ -91,7 +91,6 @@ def autoencoder(  # noqa: PLR0913 - one argument for each option
             chosen,
             data=data,
             out=out,
-            init_from=chosen.init_from,
             resume=resume,
             on_event=on_event,
         )

@@ -86,7 +86,6 @@ def diffusion(  # noqa: PLR0913 - one argument for each option
             chosen,
             data=data,
             out=out,
-            init_from=chosen.init_from,
             resume=resume,
             on_event=on_event,
         )

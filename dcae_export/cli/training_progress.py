@@ -83,7 +83,7 @@ def describe(event: StepDone) -> str:
     """The losses, the speed and the time that is left."""
     losses = ", ".join(f"{name} {value:.4g}" for name, value in event.losses.items())
     left = timedelta(seconds=round(event.seconds_left))
-    return f"{losses}, {event.images_per_second:.3g} images/s, {left} left"
+    return f"{losses}, {event.samples_per_second:.3g} samples/s, {left} left"
 
 
 def _not_finite(event: StepSkipped) -> str:

@@ -15,11 +15,11 @@ from dcae_export.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from dcae_export.training.events import Event, StepDone
-    from dcae_export.training.run_settings import Recipe
+    from dcae_export.training.recipe_sections import TrainingRecipe
 
 Command = Callable[..., None]
 Train = Callable[[Callable[["Event"], None]], None]
-AnyRecipe = TypeVar("AnyRecipe", bound="Recipe")
+AnyRecipe = TypeVar("AnyRecipe", bound="TrainingRecipe")
 
 _SETTING = re.compile(r"(?P<key>[a-z0-9_]+(\.[a-z0-9_]+)*)=(?P<value>.*)", re.DOTALL)
 
@@ -127,7 +127,7 @@ def chosen_recipe(request: Request, kind: type[AnyRecipe]) -> AnyRecipe:
 
 def carry_out(
     request: Request,
-    recipe: "Recipe",
+    recipe: "TrainingRecipe",
     train: Train,
     *,
     print_result: "Callable[[StepDone | None], None]",
@@ -168,18 +168,18 @@ def last_step(last: "StepDone | None") -> dict[str, object]:
     return {
         "step": None if last is None else last.step,
         "losses": {name: finite(loss) for name, loss in losses.items()},
-        "images_per_second": None if last is None else finite(last.images_per_second),
+        "samples_per_second": None if last is None else finite(last.samples_per_second),
         "skipped": None if last is None else last.skipped,
     }
 
 
-def _refuse_another_kind(path: Path, kind: "type[Recipe]") -> None:
+def _refuse_another_kind(path: Path, kind: "type[TrainingRecipe]") -> None:
     """Say so where a recipe that cannot be read is one of the other command."""
     from dcae_export.training.diffusion_recipe import DiffusionRecipe
     from dcae_export.training.recipe import AutoencoderRecipe
     from dcae_export.yaml_file import load
 
-    kinds: dict[str, type[Recipe]] = {
+    kinds: dict[str, type[TrainingRecipe]] = {
         "autoencoder": AutoencoderRecipe,
         "diffusion": DiffusionRecipe,
     }

@@ -1,1 +1,1 @@
-"""Judge results: a bundle's golden arrays on the runtimes of this machine."""
+"""Judge results: golden arrays on the runtimes of this machine, reconstructions, generated pictures, captions."""

@@ -1,6 +1,5 @@
 """The networks that metrics see pictures with: from a file, or random for a trial."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,12 @@ from typing import Generic, TypeVar
 
 from torch import nn
 
-from dcae_export.errors import UsageError
 from dcae_export.models.alexnet import AlexNet, draw_alexnet, load_alexnet
 from dcae_export.models.fid_inception import FIDInception, draw_fid_inception, load_fid_inception
 from dcae_export.models.state import state_digest
+from dcae_export.random_name import is_random, seed_of
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-
-_RANDOM = re.compile(r"random:([0-9]{1,18})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,11 +49,8 @@ def alexnet_network(weights: str) -> MetricNetwork[AlexNet]:
 def _network(
     weights: str, *, load: Callable[[Path], NetworkT], draw: Callable[[int], NetworkT]
 ) -> MetricNetwork[NetworkT]:
-    if weights.startswith("random:"):
-        match = _RANDOM.fullmatch(weights)
-        if match is None:
-            raise UsageError(f"{weights}: the seed is a number from 0 on, as in random:0")
-        return MetricNetwork(network=draw(int(match[1])), source=weights, is_random=True)
+    if is_random(weights):
+        return MetricNetwork(network=draw(seed_of(weights)), source=weights, is_random=True)
     path = Path(weights).expanduser()
     network = load(path)
     digest = state_digest(network.state_dict())

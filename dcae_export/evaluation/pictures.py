@@ -1,7 +1,5 @@
 """The pictures of a folder that are evaluated, by number, read ahead of their use."""
 
-import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,17 +10,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import read_picture
-from dcae_export.training.file_names import FileNames
+from dcae_export.training.failures_in_a_row import FailuresInARow
+from dcae_export.training.file_names import FileNames, names_digest
 from dcae_export.training.folder_scan import scan
-from dcae_export.training.skipped import Skip, Skipped, SkipReason
+from dcae_export.training.skipped import Skip, Skipped
+from dcae_export.training.usable_picture import read_found
 
 # Decoding and resizing leave Python's lock; more threads than this only hold more pictures at once.
 _THREADS: Final = 4
 # Batches that wait while one is measured.
 _AHEAD: Final = 1
 _MAX_NAMED: Final = 5
+# Of a picture in pixels: any.
+_MIN_SIDE: Final = 1
 
 Prepare = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -62,7 +62,7 @@ class EvaluatedPictures:
         Raises:
             PictureError: The folder cannot be read, or holds no picture.
         """
-        found, skipped = scan(folder, min_side=1)
+        found, skipped = scan(folder, min_side=_MIN_SIDE)
         taken = len(found) if count is None else min(count, len(found))
         return cls(folder=folder, names=found, count=taken, skipped=skipped)
 
@@ -80,10 +80,7 @@ class EvaluatedPictures:
     @property
     def digest(self) -> str:
         """The sha256 of the names, which tells one choice of pictures from another."""
-        digest = hashlib.sha256()
-        for number in range(self.count):
-            digest.update(os.fsencode(self.name(number)) + b"\0")
-        return digest.hexdigest()
+        return names_digest(self.name(number) for number in range(self.count))
 
     def read(self, numbers: range, *, batch_size: int, prepare: Prepare) -> Iterator[ReadBatch]:
         """Read pictures in their order, the next ones while a batch is used.
@@ -92,7 +89,16 @@ class EvaluatedPictures:
             numbers: Which.
             batch_size: How many at a time.
             prepare: What becomes of each, (H, W, 3) RGB, 0 to 255.
+
+        Raises:
+            PictureError: A picture is gone since it was found, or too many in a row cannot be read.
         """
+        failures = FailuresInARow(self.folder)
+        for batch in self._read_ahead(numbers, batch_size, prepare):
+            failures.add(batch.skipped, num_read=len(batch.numbers))
+            yield batch
+
+    def _read_ahead(self, numbers: range, batch_size: int, prepare: Prepare) -> Iterator[ReadBatch]:
         with ThreadPoolExecutor(_THREADS) as pool:
             waiting: deque[tuple[range, list[Future[NDArray[np.uint8] | Skip]]]] = deque()
             for start in range(0, len(numbers), batch_size):
@@ -104,13 +110,8 @@ class EvaluatedPictures:
                 yield _finished(*waiting.popleft())
 
     def _read(self, number: int, prepare: Prepare) -> NDArray[np.uint8] | Skip:
-        name = self.name(number)
-        path = self.folder / name
-        try:
-            return prepare(read_picture(path))
-        except PictureError as error:
-            detail = str(error).removeprefix(f"{path}: ")
-            return Skip.of(name, SkipReason.UNREADABLE, detail)
+        image = read_found(self.folder, self.name(number), min_side=_MIN_SIDE)
+        return image if isinstance(image, Skip) else prepare(image)
 
 
 def _finished(numbers: range, reading: list[Future[NDArray[np.uint8] | Skip]]) -> ReadBatch:

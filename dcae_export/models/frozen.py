@@ -7,8 +7,8 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from dcae_export.errors import WeightsError
-from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Entry
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.state import collect
 from dcae_export.models.tensor_files import read_tensors
 

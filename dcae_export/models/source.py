@@ -18,8 +18,8 @@ from dcae_export.models.transformer_weights import (
     random_transformer_checkpoint,
 )
 from dcae_export.models.weights import Checkpoint, load_checkpoint, random_checkpoint
+from dcae_export.random_name import is_random, seed_of
 
-_RANDOM = "random:"
 # Patterns without a leading "*": a pipeline's repository also holds other networks, which are large.
 _FILES = (
     "config.json",
@@ -62,8 +62,8 @@ def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
         if variant is None:
             raise UsageError("say which weights: a variant, or --weights")
         found = _on_hub(_official_repository(preset_name(variant)))
-    elif weights.startswith(_RANDOM):
-        seed = _seed(weights)
+    elif is_random(weights):
+        seed = seed_of(weights)
         if variant is None:
             raise UsageError(f"{weights}: say of which variant")
         return random_checkpoint(variant, seed=seed)
@@ -95,13 +95,15 @@ def resolve_transformer(
             published.
         HubError, WeightsError, RefusedError: As ``resolve``.
     """
-    if weights is None or weights.startswith(_RANDOM):
+    if weights is None or is_random(weights):
         if name is None or autoencoder is None:
             raise UsageError(
                 "say which transformer, and on whose latents: --transformer and --variant"
             )
         if weights is not None:
-            return random_transformer_checkpoint(name, autoencoder=autoencoder, seed=_seed(weights))
+            return random_transformer_checkpoint(
+                name, autoencoder=autoencoder, seed=seed_of(weights)
+            )
         found = _on_hub(_published_transformer(name, autoencoder))
     else:
         found = _find(weights)
@@ -128,16 +130,9 @@ def _official_repository(preset: str) -> str:
     if repository is None:
         raise WeightsError(
             f"{preset}: no weights of it are public; --weights PATH takes what you trained yourself, "
-            f"--weights {_RANDOM}SEED random ones for a dry run"
+            "--weights random:SEED random ones for a dry run"
         )
     return repository
-
-
-def _seed(weights: str) -> int:
-    seed = weights.removeprefix(_RANDOM)
-    if not (seed.isascii() and seed.isdecimal()):
-        raise UsageError(f"{weights}: the seed is a number from 0 on, as in random:0")
-    return int(seed)
 
 
 def _find(weights: str) -> _Found:

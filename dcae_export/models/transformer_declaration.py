@@ -4,17 +4,17 @@ import json
 from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
+from dcae_export.class_name import ClassName
 from dcae_export.errors import ConfigError, WeightsError
 from dcae_export.models.dit import MAX_POSITIONS, DiTConfig
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.tensor_files import MAX_JSON_BYTES
 from dcae_export.models.uvit import UViTConfig
 from dcae_export.sampling.schedule import Diffusion, Schedule
@@ -30,35 +30,10 @@ _Classes = Annotated[int, Field(ge=1, le=2**24)]
 Guidance = Annotated[float, Field(ge=1, le=1000)]
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
-    return text
-
-
-# As a bundle's manifest takes them.
-_ClassName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)
-]
-
-
 class _Part(BaseModel):
     """Frozen, and closed to keys that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TrainedOn(_Part):
-    """The autoencoder whose latents a transformer was trained on.
-
-    ``encoder_sha256`` is ``encoder_digest`` of its weights; ``scaling_factor`` is what the latents were multiplied with.
-    """
-
-    preset: str
-    source: str
-    encoder_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    scaling_factor: Annotated[float, Field(gt=0)]
-    random_weights: bool
 
 
 class _Schedule(_Part):
@@ -89,8 +64,8 @@ class TransformerDeclaration(_Part):
     schedule: _Schedule
     default_sampler: str
     default_guidance: Guidance
-    class_names: Annotated[tuple[_ClassName, ...], Field(fail_fast=True)] | None
-    autoencoder: TrainedOn
+    class_names: Annotated[tuple[ClassName, ...], Field(fail_fast=True)] | None
+    autoencoder: LatentSource
 
     @classmethod
     def of(
@@ -101,7 +76,7 @@ class TransformerDeclaration(_Part):
         default_sampler: str,
         default_guidance: float,
         class_names: tuple[str, ...] | None,
-        autoencoder: TrainedOn,
+        autoencoder: LatentSource,
     ) -> Self:
         """What is said of a network.
 

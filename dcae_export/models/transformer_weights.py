@@ -17,12 +17,12 @@ from dcae_export.models.checkpoint_folder import locate, save_folder
 from dcae_export.models.dit import DiT, DiTConfig, SinCosPositions
 from dcae_export.models.halves import split_checkpoint
 from dcae_export.models.identity import CUSTOM
-from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Entry, Layout
+from dcae_export.models.latent_source import LatentSource
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.state import collect, state_digest
 from dcae_export.models.tensor_files import read_json_object, read_tensors
 from dcae_export.models.transformer_declaration import (
-    TrainedOn,
     TransformerDeclaration,
     is_declaration,
 )
@@ -33,6 +33,7 @@ from dcae_export.models.transformer_presets import (
     transformer_preset,
 )
 from dcae_export.models.uvit import UViT, UViTConfig
+from dcae_export.random_name import is_random, random_name
 from dcae_export.sampling.schedule import Diffusion
 
 _POSITIONS = "pos_embed"
@@ -60,7 +61,12 @@ class TransformerCheckpoint:
     sha256: str
     licence: str | None
     class_names: tuple[str, ...] | None = None
-    trained_on: TrainedOn | None = None
+    trained_on: LatentSource | None = None
+
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether the weights were drawn: they are of no use but to try."""
+        return is_random(self.source)
 
     @property
     def name(self) -> str:
@@ -152,7 +158,7 @@ def random_transformer_checkpoint(
     with torch.device("meta"):
         network = build_transformer(config)
     state = random_state(network, seed=seed)
-    return _checkpoint(name, autoencoder, state=state, source=f"random:{seed}", licence=None)
+    return _checkpoint(name, autoencoder, state=state, source=random_name(seed), licence=None)
 
 
 def load_transformer(checkpoint: TransformerCheckpoint) -> DiT | UViT:

@@ -15,13 +15,14 @@ from dcae_export.errors import ConfigError, WeightsError
 from dcae_export.models.checkpoint_folder import locate, save_folder
 from dcae_export.models.halves import split_checkpoint
 from dcae_export.models.identity import identify
-from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Layout, detect_layout
 from dcae_export.models.network import Network, NetworkConfig, build, entries, to_diffusers
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae_keys import current_names
 from dcae_export.models.state import collect, state_digest
 from dcae_export.models.tensor_files import read_json_object, read_tensors
+from dcae_export.random_name import is_random, random_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,11 @@ class Checkpoint:
     source: str
     sha256: str
     licence: str | None
+
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether the weights were drawn: they are of no use but to try."""
+        return is_random(self.source)
 
 
 def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
@@ -88,7 +94,7 @@ def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
         config=config,
         preset=name,
         state=state,
-        source=f"random:{seed}",
+        source=random_name(seed),
         sha256=state_digest(state),
         licence=None,
     )

@@ -1,1 +1,1 @@
-"""Train the networks on pictures."""
+"""Train autoencoders on pictures, and diffusion transformers on the latents of pictures."""

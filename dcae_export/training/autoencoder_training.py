@@ -17,12 +17,12 @@ from dcae_export.models.vgg import fetch_vgg16
 from dcae_export.models.weights import Checkpoint
 from dcae_export.training.adversarial import adaptive_weight, discriminator_loss, generator_loss
 from dcae_export.training.crops import TrainingCrop
-from dcae_export.training.discriminator import PatchDiscriminator
+from dcae_export.training.discriminator import PatchDiscriminator, initialize_discriminator
 from dcae_export.training.engine import train
 from dcae_export.training.events import Event, Note
 from dcae_export.training.finished_model import write_model
 from dcae_export.training.image_folder import ImageFolderData
-from dcae_export.training.initialization import initialize, initialize_discriminator
+from dcae_export.training.initialization import initialize
 from dcae_export.training.loading import Loading
 from dcae_export.training.mixture import MixtureSettings
 from dcae_export.training.optimizer import adamw
@@ -32,7 +32,6 @@ from dcae_export.training.processes import ThisProcess
 from dcae_export.training.protocols import NETWORK
 from dcae_export.training.recipe import AutoencoderRecipe, PerceptualRecipe, size_problem
 from dcae_export.training.run_folder import RunFolder
-from dcae_export.training.run_settings import engine_settings
 from dcae_export.training.scaling_factor import measure_scaling_factor
 from dcae_export.training.shard_files import find_shards
 from dcae_export.training.shard_stream import ShardSource
@@ -52,17 +51,15 @@ def train_autoencoder(
     *,
     data: Path | None,
     out: Path,
-    init_from: str | None,
     resume: bool,
     on_event: Callable[[Event], None],
 ) -> None:
     """Train to the recipe's last step, and leave ``out/model``: averaged weights and the latents' scaling factor.
 
     Args:
-        recipe: What to do.
+        recipe: What to do; without ``init_from`` weights are drawn from its seed.
         data: A folder of pictures; None where the recipe names shards.
         out: The run's folder, which is there.
-        init_from: Weights to begin with, as ``resolve`` takes them; None draws them from the recipe's seed.
         resume: Go on from the newest checkpoint.
         on_event: Is told what happens, on the main process.
 
@@ -72,7 +69,7 @@ def train_autoencoder(
     """
     process = ThisProcess.find()
     tell = on_event if process.is_main else _tell_nobody
-    start = None if init_from is None else resolve(init_from, variant=recipe.variant)
+    start = None if recipe.init_from is None else resolve(recipe.init_from, variant=recipe.variant)
     config = _config(recipe, start)
     network = _network(config, start, seed=recipe.seed)
     pictures = _pictures(
@@ -93,7 +90,7 @@ def train_autoencoder(
     outcome = train(
         training,
         pictures,
-        engine_settings(recipe, sample_every=recipe.sample_every),
+        recipe.engine_settings(),
         RunFolder(out),
         resume=resume,
         on_event=on_event,

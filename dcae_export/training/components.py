@@ -1,4 +1,4 @@
-"""The modules and optimisers of a run on all its processes, and their way into a checkpoint and back."""
+"""The modules and optimizers of a run on all its processes, and their way into a checkpoint and back."""
 
 from torch import Tensor
 
@@ -22,13 +22,13 @@ _RANDOM = "random"
 
 
 class Components:
-    """What moves in a run: modules, optimisers, averages and torch's generators.
+    """What moves in a run: modules, optimizers, averages and torch's generators.
 
     ``wrapped`` are the modules to be called, ``plain`` the same without the wrapper of DDP; FSDP2 has none.
     """
 
     def __init__(self, processes: Processes, training: Trained, ema: EMASettings | None) -> None:
-        """Move the training's modules to their device, and wrap those that have an optimiser."""
+        """Move the training's modules to their device, and wrap those that have an optimizer."""
         self.optimizers = training.optimizers
         self.plain = {name: training.modules[name] for name in training.optimizers}
         for name, module in training.modules.items():

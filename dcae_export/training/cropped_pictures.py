@@ -1,20 +1,19 @@
 """The pictures of a folder by number, cut as for evaluation, from worker processes."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from dcae_export.errors import PictureError
 from dcae_export.training.crops import adm_crop
 from dcae_export.training.labelled_pictures import LabelledPictures
 from dcae_export.training.loading import Failed, Loaded, load, to_batch
 from dcae_export.training.skipped import Skip
-from dcae_export.training.usable_picture import read_usable
+from dcae_export.training.usable_picture import read_found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,24 +50,20 @@ class _Crops(Dataset[CroppedPictures | Failed]):
         self._size = size
 
     def __getitem__(self, numbers: range) -> CroppedPictures | Failed:
-        found = {number: self._crop(number) for number in numbers}
-        skips = {number: one for number, one in found.items() if isinstance(one, Skip)}
-        gone = [path for path in map(self._path, skips) if not os.access(path, os.F_OK)]
-        if gone:
-            # A disk that was taken away must not become a smaller set of pictures.
-            return Failed(message=f"{gone[0]}: is gone since it was found; put it back")
+        try:
+            found = {number: self._crop(number) for number in numbers}
+        except PictureError as error:
+            return Failed(message=str(error))
+        skips = tuple(one for one in found.values() if isinstance(one, Skip))
         crops = {number: one for number, one in found.items() if not isinstance(one, Skip)}
         return CroppedPictures(
             images=to_batch(list(crops.values())) if crops else torch.empty(0),
-            skipped=tuple(skips.values()),
+            skipped=skips,
             numbers=tuple(crops),
             num_asked=len(numbers),
         )
 
-    def _path(self, number: int) -> Path:
-        return self._pictures.folder / self._pictures.names[number]
-
     def _crop(self, number: int) -> NDArray[np.uint8] | Skip:
         pictures = self._pictures
-        image = read_usable(pictures.folder, pictures.names[number], min_side=pictures.min_side)
+        image = read_found(pictures.folder, pictures.names[number], min_side=pictures.min_side)
         return image if isinstance(image, Skip) else adm_crop(image, self._size)

@@ -9,11 +9,8 @@ from dcae_export.models.transformer_declaration import Guidance
 from dcae_export.models.transformer_presets import BACKBONES, Backbone, Family, configure
 from dcae_export.training.recipe_sections import (
     Count,
-    EMARecipe,
-    OptimizerRecipe,
-    Precision,
     Section,
-    Seed,
+    TrainingRecipe,
     Variant,
 )
 
@@ -77,16 +74,13 @@ class TransformerRecipe(Section):
         return self
 
 
-class DiffusionRecipe(Section):
+class DiffusionRecipe(TrainingRecipe):
     """One training of a diffusion transformer on a folder of latents, which says channels, grid and classes.
 
     With ``autoencoder`` the latents have to be of that one; those of weights of one's own have to be of its shape.
     ``patch`` is the side of a token in positions of the latent; without it 1, and 2 on latents of sd-f8. A label
     becomes the null class with the probability ``class_dropout``; ``unconditional`` leaves labels out altogether.
-
-    ``init_from`` is a transformer's checkpoint of the same sizes; without it the training starts from scratch. A
-    step of the optimizer sees ``batch_size`` * ``accumulation`` latents of each process. ``max_skipped`` steps in a
-    row whose losses or gradients are not finite end the run.
+    ``init_from`` is a transformer's checkpoint of the same sizes.
     """
 
     transformer: TransformerRecipe
@@ -94,14 +88,3 @@ class DiffusionRecipe(Section):
     patch: Count | None = None
     unconditional: bool = False
     class_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    init_from: str | None = None
-    batch_size: Count
-    accumulation: Count = 1
-    steps: Count
-    seed: Seed = 0
-    precision: Precision = "fp32"
-    checkpoint_activations: bool = False
-    optimizer: OptimizerRecipe
-    ema: EMARecipe | None = EMARecipe()
-    checkpoint_every: Count = 1000
-    max_skipped: Count = 10

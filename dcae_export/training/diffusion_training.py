@@ -16,7 +16,7 @@ from dcae_export.models.identity import CUSTOM
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.source import resolve_transformer
 from dcae_export.models.tensor_files import read_json_object
-from dcae_export.models.transformer_declaration import TrainedOn, TransformerDeclaration
+from dcae_export.models.transformer_declaration import TransformerDeclaration
 from dcae_export.models.transformer_presets import configure, default_patch, diffusion_of
 from dcae_export.models.transformer_weights import TransformerCheckpoint, build_transformer
 from dcae_export.models.uvit import UViT, UViTConfig
@@ -36,7 +36,6 @@ from dcae_export.training.processes import ThisProcess
 from dcae_export.training.protocols import NETWORK
 from dcae_export.training.recomputed_blocks import recompute_blocks
 from dcae_export.training.run_folder import RunFolder
-from dcae_export.training.run_settings import engine_settings
 
 _OBJECTIVE = "objective"
 
@@ -46,18 +45,15 @@ def train_diffusion(
     *,
     data: Path,
     out: Path,
-    init_from: str | None,
     resume: bool,
     on_event: Callable[[Event], None],
 ) -> None:
     """Train to the recipe's last step, and leave ``out/model``: averaged weights, and what they were trained on.
 
     Args:
-        recipe: What to do.
+        recipe: What to do; without ``init_from`` weights are drawn from its seed.
         data: A folder of latents.
         out: The run's folder, which is there.
-        init_from: Weights to begin with, as ``resolve_transformer`` takes them without a name; None draws them from
-            the recipe's seed.
         resume: Go on from the newest checkpoint.
         on_event: Is told what happens, on the main process.
 
@@ -74,7 +70,7 @@ def train_diffusion(
         _keep(out, declaration)
     if process.is_main:
         on_event(Note(text=_describe(folder)))
-    network = _network(declaration.config(), init_from, seed=recipe.seed)
+    network = _network(declaration.config(), recipe.init_from, seed=recipe.seed)
     outcome = train(
         DiffusionTraining(network, declaration.diffusion(), recipe),
         LatentData.open(
@@ -84,7 +80,7 @@ def train_diffusion(
             rank=process.rank,
             world_size=process.count,
         ),
-        engine_settings(recipe, sample_every=None),
+        recipe.engine_settings(),
         RunFolder(out),
         resume=resume,
         on_event=on_event,
@@ -178,13 +174,7 @@ def declare(recipe: DiffusionRecipe, folder: LatentFolder) -> TransformerDeclara
         # There is nothing to be guided to without classes.
         default_guidance=1.0 if classes is None else backbone.guidance,
         class_names=classes,
-        autoencoder=TrainedOn(
-            preset=source.preset,
-            source=source.source,
-            encoder_sha256=source.encoder_sha256,
-            scaling_factor=source.scaling_factor,
-            random_weights=source.random_weights,
-        ),
+        autoencoder=source,
     )
 
 

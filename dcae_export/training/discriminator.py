@@ -1,11 +1,13 @@
 """PatchGAN's discriminator: whether each patch of 70x70 pixels looks like one of a photograph."""
 
+import torch
 from torch import Tensor, nn
 
 from dcae_export.models.autoencoder import IMAGE_CHANNELS
 
 _WIDTH = 64
 _SLOPE = 0.2
+_STD = 0.02
 
 
 class PatchDiscriminator(nn.Module):
@@ -37,3 +39,19 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         return self.layers(image_BCHW)
+
+
+@torch.no_grad()
+def initialize_discriminator(discriminator: PatchDiscriminator, *, seed: int) -> None:
+    """Draw a discriminator's weights as image-to-image translation does (arXiv 1611.07004, appendix 6.2).
+
+    Convolutions are normal with a standard deviation of 0.02, norms' weights too, around 1; biases are 0.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for part in discriminator.modules():
+        if isinstance(part, nn.Conv2d | nn.BatchNorm2d):
+            mean = 1.0 if isinstance(part, nn.BatchNorm2d) else 0.0
+            # Drawn on the CPU, the same for every device.
+            part.weight.copy_(mean + _STD * torch.randn(part.weight.shape, generator=generator))
+            if part.bias is not None:  # pyright: ignore[reportUnnecessaryComparison] - typed as always there
+                part.bias.zero_()

@@ -15,18 +15,18 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dcae_export.errors import ConfigError, PictureError, ResourceError, UsageError
+from dcae_export.errors import ResourceError, UsageError
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.sd_vae_config import SDVAEConfig
-from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import Checkpoint
 from dcae_export.training.cropped_pictures import CroppedPictures, cropped_pictures
+from dcae_export.training.failures_in_a_row import FailuresInARow
 from dcae_export.training.labelled_pictures import LabelledPictures
 from dcae_export.training.latent_batch import LatentBatch
 from dcae_export.training.latent_contents import (
     FORMAT_VERSION,
     LatentContents,
     LatentShard,
-    LatentSource,
     PictureList,
     latent_bytes,
     shard_name,
@@ -37,7 +37,7 @@ from dcae_export.training.latent_writer import append, begun, complete, require_
 from dcae_export.training.processes import Processes
 from dcae_export.training.recipe import size_problem
 from dcae_export.training.settings import Precision
-from dcae_export.training.skipped import MAX_FAILURES_IN_A_ROW, Skip, Skipped
+from dcae_export.training.skipped import Skip, Skipped
 
 # A kill costs at most the work on so many pictures, and a million pictures have a thousand files.
 _MAX_PICTURES_PER_SHARD: Final = 1024
@@ -144,7 +144,7 @@ class _Encoding:
         self._target = target
         self._settings = settings
         self._processes = processes
-        self._failures_in_a_row = 0
+        self._failures = FailuresInARow(pictures.folder)
 
     def to_the_end(
         self, contents: LatentContents, on_progress: Callable[[int, int], None]
@@ -198,7 +198,7 @@ class _Encoding:
             batch = next(crops)
             left -= batch.num_asked
             skips += batch.skipped
-            self._check_failures(batch)
+            self._failures.add(batch.skipped, num_read=len(batch.numbers))
             if batch.numbers:
                 latents.append(self._encode_batch(batch))
                 kept += batch.numbers
@@ -219,16 +219,6 @@ class _Encoding:
                 f"{self._processes.device}; choose a smaller --batch-size"
             ) from error
 
-    def _check_failures(self, batch: CroppedPictures) -> None:
-        failures = self._failures_in_a_row + len(batch.skipped)
-        self._failures_in_a_row = 0 if batch.numbers else failures
-        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
-            last = batch.skipped[-1]
-            raise PictureError(
-                f"{self._pictures.folder}: {failures} pictures in a row cannot be read; the last, "
-                f"{last.name}: {last.detail}; check the disk"
-            )
-
 
 def _contents(
     checkpoint: Checkpoint, pictures: LabelledPictures, settings: EncodingSettings
@@ -238,23 +228,11 @@ def _contents(
     problem = size_problem(settings.size, checkpoint.preset, config.downsample)
     if problem is not None:
         raise UsageError(problem)
-    if config.scaling_factor is None:
-        raise ConfigError(
-            f"{checkpoint.source}: no scaling factor is published for {checkpoint.preset}; name weights whose "
-            "config.json has scaling_factor, such as a training run"
-        )
     side = settings.size // config.downsample
     num_bytes = latent_bytes((config.latent_channels, side, side))
     return LatentContents(
         format_version=FORMAT_VERSION,
-        autoencoder=LatentSource(
-            preset=checkpoint.preset,
-            # A path may hold what is no text.
-            source=checkpoint.source.encode(errors="backslashreplace").decode(),
-            encoder_sha256=encoder_digest(checkpoint.state),
-            scaling_factor=config.scaling_factor,
-            random_weights=checkpoint.source.startswith("random:"),
-        ),
+        autoencoder=LatentSource.of(checkpoint),
         size=settings.size,
         channels=config.latent_channels,
         height=side,

@@ -190,13 +190,13 @@ class _Run(Generic[AnyBatch]):
             self._move(active, verdict, seconds)
         else:
             self._skip(verdict)
-        # Those of optimisers that stand still, too.
+        # Those of optimizers that stand still, too.
         for optimizer in self._components.optimizers.values():
             optimizer.zero_grad()
         return verdict
 
     def _active(self) -> dict[str, Optimizer]:
-        """The optimisers that move at this step, at its learning rate."""
+        """The optimizers that move at this step, at its learning rate."""
         active = {
             name: optimizer
             for name, optimizer in self._components.optimizers.items()
@@ -236,7 +236,7 @@ class _Run(Generic[AnyBatch]):
             self._components.ema.update()
         self._in_a_row = 0
         settings = self._settings
-        images = settings.batch_size * settings.accumulation * self._processes.count
+        samples = settings.batch_size * settings.accumulation * self._processes.count
         rate: float = self._components.optimizers[NETWORK].param_groups[0]["lr"]
         self._tell(
             StepDone(
@@ -245,7 +245,7 @@ class _Run(Generic[AnyBatch]):
                 losses=verdict.losses,
                 gradient_norms=verdict.gradient_norms,
                 learning_rate=rate,
-                images_per_second=images / seconds,
+                samples_per_second=samples / seconds,
                 seconds_left=(settings.steps - self._step) * seconds,
                 skipped=self._skipped,
             )

@@ -8,11 +8,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepDone:
-    """The optimisers have moved.
+    """The optimizers have moved.
 
-    ``step`` of ``steps`` are done. ``losses`` are means over the step's images, ``gradient_norms`` the L2 norms
+    ``step`` of ``steps`` are done. ``losses`` are means over the step's samples, ``gradient_norms`` the L2 norms
     before clipping by the name of the module, ``learning_rate`` that of the network's first group of parameters.
-    ``images_per_second`` counts all processes. ``skipped`` counts every step of the run that was skipped.
+    ``samples_per_second`` counts all processes. ``skipped`` counts every step of the run that was skipped.
     """
 
     step: int
@@ -20,7 +20,7 @@ class StepDone:
     losses: dict[str, float]
     gradient_norms: dict[str, float]
     learning_rate: float
-    images_per_second: float
+    samples_per_second: float
     seconds_left: float
     skipped: int
 

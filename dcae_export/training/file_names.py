@@ -4,6 +4,7 @@ A list would take three times the memory, and again in each worker process: coun
 writes to every page that a forked process shares with its parent.
 """
 
+import hashlib
 import os
 from array import array
 from collections.abc import Iterable, Iterator
@@ -30,3 +31,11 @@ class FileNames:
 
     def __iter__(self) -> Iterator[str]:
         return (self[at] for at in range(len(self)))
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """The sha256 of names in their order, which tells one choice of files from another."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(os.fsencode(name) + b"\0")
+    return digest.hexdigest()

@@ -4,15 +4,11 @@ import math
 from typing import assert_never
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dcae_export.models.attention import EfficientViTBlock
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.dit import DiT
-from dcae_export.models.initialization import (
-    initialize_dit_for_training,
-    initialize_uvit_for_training,
-)
 from dcae_export.models.layers import (
     ConvPixelShuffle,
     ConvPixelUnshuffle,
@@ -25,9 +21,8 @@ from dcae_export.models.layers import (
 from dcae_export.models.network import Network
 from dcae_export.models.sd_vae import SDVAE
 from dcae_export.models.uvit import UViT
-from dcae_export.training.discriminator import PatchDiscriminator
 
-_DISCRIMINATOR_STD = 0.02
+_TRANSFORMER_STD = 0.02
 # Where the residual branches of diffusers' blocks and attention end.
 _BRANCH_ENDS = (".conv2.weight", ".to_out.0.weight")
 
@@ -58,30 +53,60 @@ def initialize(network: Network, *, seed: int) -> None:
             assert_never(network)
 
 
+@torch.no_grad()
 def initialize_transformer(network: DiT | UViT, *, seed: int) -> None:
     """Draw a diffusion transformer's weights as its authors do."""
     generator = torch.Generator().manual_seed(seed)
     match network:
         case DiT():
-            initialize_dit_for_training(network, generator=generator)
+            _start_dit(network, generator=generator)
         case UViT():
-            initialize_uvit_for_training(network, generator=generator)
+            _start_uvit(network, generator=generator)
         case _:
             assert_never(network)
 
 
-@torch.no_grad()
-def initialize_discriminator(discriminator: PatchDiscriminator, *, seed: int) -> None:
-    """Draw a discriminator's weights as image-to-image translation does (arXiv 1611.07004, appendix 6.2).
+def _start_dit(dit: DiT, *, generator: torch.Generator) -> None:
+    """Draw weights as DiT does (arXiv 2212.09748, section 3.2): every block starts as the identity, the output as 0.
 
-    Convolutions are normal with a standard deviation of 0.02, norms' weights too, around 1; biases are 0.
+    Xavier for linear layers and the patches' convolution, a normal distribution for labels and timesteps, zeros
+    for all modulations and the final layer.
     """
-    generator = torch.Generator().manual_seed(seed)
-    for part in discriminator.modules():
-        if isinstance(part, nn.Conv2d | nn.BatchNorm2d):
-            mean = 1.0 if isinstance(part, nn.BatchNorm2d) else 0.0
-            _draw(part.weight, mean=mean, std=_DISCRIMINATOR_STD, generator=generator)
+    for part in dit.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            # A convolution over patches is a linear layer on a patch's values.
+            nn.init.xavier_uniform_(part.weight.flatten(1), generator=generator)
             _zero_bias(part)
+        elif isinstance(part, nn.Embedding):
+            part.weight.normal_(0.0, _TRANSFORMER_STD, generator=generator)
+    for parameter in dit.t_embedder.parameters():
+        if parameter.ndim > 1:
+            parameter.normal_(0.0, _TRANSFORMER_STD, generator=generator)
+    for name, parameter in dit.named_parameters():
+        if "adaLN_modulation" in name or name.startswith("final_layer.linear"):
+            parameter.zero_()
+
+
+def _start_uvit(uvit: UViT, *, generator: torch.Generator) -> None:
+    """Draw weights as U-ViT does: linear layers and positions normal, of a standard deviation of 0.02.
+
+    Labels and the patches' convolution are as PyTorch draws them: standard normal, and uniform with the bound
+    1 / sqrt(fan in).
+    """
+    uvit.pos_embed.normal_(0.0, _TRANSFORMER_STD, generator=generator)
+    for part in uvit.modules():
+        if isinstance(part, nn.Linear):
+            part.weight.normal_(0.0, _TRANSFORMER_STD, generator=generator)
+            _zero_bias(part)
+        elif isinstance(part, nn.Conv2d):
+            bound = 1.0 / math.sqrt(part.weight[0].numel())
+            part.weight.uniform_(-bound, bound, generator=generator)
+            _zero_bias(part)
+        elif isinstance(part, nn.Embedding):
+            part.weight.normal_(0.0, 1.0, generator=generator)
+        elif isinstance(part, nn.LayerNorm):
+            part.weight.fill_(1.0)
+            part.bias.zero_()
 
 
 def _start(part: nn.Module, *, generator: torch.Generator) -> None:
@@ -89,7 +114,8 @@ def _start(part: nn.Module, *, generator: torch.Generator) -> None:
     match part:
         case nn.Conv2d() | nn.Linear():
             std = 1.0 / math.sqrt(part.weight[0].numel())
-            _draw(part.weight, mean=0.0, std=std, generator=generator)
+            # Drawn on the CPU, the same for every device.
+            part.weight.copy_(std * torch.randn(part.weight.shape, generator=generator))
             _zero_bias(part)
         case nn.BatchNorm2d() | nn.GroupNorm():
             part.reset_parameters()
@@ -100,12 +126,7 @@ def _start(part: nn.Module, *, generator: torch.Generator) -> None:
             pass
 
 
-def _draw(tensor: Tensor, *, mean: float, std: float, generator: torch.Generator) -> None:
-    """Fill a tensor on any device with numbers that are drawn on the CPU."""
-    tensor.copy_(mean + std * torch.randn(tensor.shape, generator=generator))
-
-
-def _zero_bias(layer: nn.Conv2d | nn.Linear | nn.BatchNorm2d) -> None:
+def _zero_bias(layer: nn.Conv2d | nn.Linear) -> None:
     if layer.bias is not None:  # pyright: ignore[reportUnnecessaryComparison] - typed as always there
         layer.bias.zero_()
 

@@ -1,14 +1,14 @@
 """The pictures of a folder by number, with their class folders as labels."""
 
-import hashlib
 import os
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcae_export.class_name import class_name_problem
 from dcae_export.errors import PictureError, UsageError
-from dcae_export.training.file_names import FileNames
+from dcae_export.training.file_names import FileNames, names_digest
 from dcae_export.training.folder_scan import scan
 from dcae_export.training.skipped import Skipped
 
@@ -37,10 +37,7 @@ class LabelledPictures:
 
     def digest(self) -> str:
         """The sha256 of the names in their order."""
-        names = hashlib.sha256()
-        for name in self.names:
-            names.update(os.fsencode(name) + b"\0")
-        return names.hexdigest()
+        return names_digest(self.names)
 
 
 def find_pictures(
@@ -64,7 +61,7 @@ def find_pictures(
     Raises:
         UsageError: Some pictures lie in class folders and some beside them.
         PictureError: The folder cannot be read or holds no picture that can be used; or one of its class folders
-            holds none, or has a name that cannot be printed.
+            holds none, or has a name that no class can have.
     """
     names, skipped = scan(folder, min_side=min_side, on_progress=on_progress)
     return LabelledPictures(
@@ -90,9 +87,10 @@ def _classes(folder: Path, names: FileNames) -> tuple[str, ...] | None:
         folders = {
             entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
         }
-    odd = [name for name in sorted(folders) if not name.isprintable()]
-    if odd:
-        raise PictureError(f"{folder}: the class {odd[0]!r} cannot be printed; rename its folder")
+    for name in sorted(folders):
+        problem = class_name_problem(name)
+        if problem is not None:
+            raise PictureError(f"{folder}: the class {name!r} {problem}; rename its folder")
     empty = sorted(folders - {_class_folder(name) for name in names})
     if empty:
         raise PictureError(

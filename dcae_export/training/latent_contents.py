@@ -9,13 +9,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
 from dcae_export.bundle.manifest import Items, Sha256, Size
+from dcae_export.class_name import ClassName
 from dcae_export.errors import InputError, RefusedError
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.runtime.whole_file import whole_file
 from dcae_export.training.plain_file import plain_file
 from dcae_export.training.skipped import Skip
@@ -31,24 +32,10 @@ MAX_LISTED_SKIPS = 1000
 _MAX_KEYS = 256
 
 _Count = Annotated[int, Field(ge=0, le=2**48)]
-_ClassName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LatentSource(_Record):
-    """The autoencoder: preset (``"custom"`` for none), where it is from, and the digest of its encoder's weights.
-
-    The latents are multiplied by ``scaling_factor`` already. With ``random_weights`` they are of no use but to try.
-    """
-
-    preset: str
-    source: str
-    encoder_sha256: Sha256
-    scaling_factor: Annotated[float, Field(gt=0)]
-    random_weights: bool
 
 
 class PictureList(_Record):
@@ -86,7 +73,7 @@ class LatentContents(_Record):
     width: Size
     sampled: bool
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    classes: Annotated[tuple[_ClassName, ...], Field(fail_fast=True, min_length=1)] | None
+    classes: Annotated[tuple[ClassName, ...], Field(fail_fast=True, min_length=1)] | None
     pictures: PictureList
     pictures_per_shard: Size
     count: _Count

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from dcae_export.errors import InputError
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.training.latent_batch import LatentBatch
 from dcae_export.training.latent_contents import (
     CONTENTS_NAME,
     LatentContents,
-    LatentSource,
     read_contents,
 )
 from dcae_export.training.latent_shard import open_shard, verify_shard

@@ -9,7 +9,7 @@ from dcae_export.runtime.whole_file import whole_file
 from dcae_export.training.events import StepDone
 
 _STEP = "step"
-_FIXED = (_STEP, "learning_rate", "images_per_second", "skipped")
+_FIXED = (_STEP, "learning_rate", "samples_per_second", "skipped")
 
 
 class LossLog:
@@ -34,7 +34,7 @@ class LossLog:
         values = {
             _STEP: str(event.step),
             "learning_rate": f"{event.learning_rate:.6g}",
-            "images_per_second": f"{event.images_per_second:.6g}",
+            "samples_per_second": f"{event.samples_per_second:.6g}",
             "skipped": str(event.skipped),
             **{name: f"{loss:.6g}" for name, loss in event.losses.items()},
         }

@@ -9,7 +9,7 @@ from dcae_export.training.recipe_sections import OptimizerRecipe
 
 
 def adamw(parameters: Iterable[nn.Parameter], recipe: OptimizerRecipe) -> AdamW:
-    """The optimiser of what trains: matrices and the like in its first group, vectors in its second.
+    """The optimizer of what trains: matrices and the like in its first group, vectors in its second.
 
     Norms and biases are vectors, and decay only where the recipe says so.
     """

@@ -99,8 +99,8 @@ class Processes:
         return cast("GradScaler | None", self.accelerator.scaler)  # pyright: ignore[reportUnknownMemberType]
 
     def wrap(self, module: nn.Module, optimizer: Optimizer) -> nn.Module:
-        """A module as it has to be called (DDP, FSDP2, autocast); the optimiser follows its parameters."""
-        # One module at a time, with its optimiser, as FSDP2 wants it.
+        """A module as it has to be called (DDP, FSDP2, autocast); the optimizer follows its parameters."""
+        # One module at a time, with its optimizer, as FSDP2 wants it.
         wrapped, _ = cast("tuple[nn.Module, object]", self.accelerator.prepare(module, optimizer))  # pyright: ignore[reportUnknownMemberType]
         return wrapped
 

@@ -40,7 +40,7 @@ class Trained(Protocol):
     """What moves in a training.
 
     ``modules`` by name; ``"network"`` is the one whose averages are kept. Before the first step the engine
-    moves them to its device and puts a wrapped one (DDP, FSDP2) in the place of each that has an optimiser in
+    moves them to its device and puts a wrapped one (DDP, FSDP2) in the place of each that has an optimizer in
     ``optimizers``, under the same name. A module without one is no part of a checkpoint.
     """
 
@@ -52,7 +52,7 @@ class Training(Trained, Protocol[_Batch_contra]):
     """What is trained, and how."""
 
     def is_active(self, name: str, *, step: int) -> bool:
-        """Whether the optimiser of that name moves its module at ``step``, counted from 0."""
+        """Whether the optimizer of that name moves its module at ``step``, counted from 0."""
         ...
 
     def backward(

@@ -1,5 +1,6 @@
 """What a recipe of an autoencoder's training says, as YAML."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,15 +10,13 @@ from dcae_export.models.presets import PRESETS
 from dcae_export.training.recipe_sections import (
     Betas,
     Count,
-    EMARecipe,
-    OptimizerRecipe,
-    Precision,
     Rate,
     Section,
-    Seed,
+    TrainingRecipe,
     Variant,
     Weight,
 )
+from dcae_export.training.settings import EngineSettings
 
 PhaseName = Literal["full", "latent-adaptation", "local-refinement"]
 
@@ -111,43 +110,33 @@ class DataRecipe(Section):
     enlarge: bool = False
 
 
-class AutoencoderRecipe(Section):
+class AutoencoderRecipe(TrainingRecipe):
     """One training of an autoencoder, in one of the phases of DC-AE (arXiv 2410.10733).
 
     Phase ``full`` trains everything; ``latent-adaptation`` the last ``encoder_head`` parts of the encoder and the
     first ``decoder_input`` of the decoder; ``local-refinement`` the last ``decoder_head`` parts of the decoder. A
     part is a block, a change of resolution, or the convolution at an end.
 
-    ``init_from`` is what ``--weights`` takes; without it a training starts from scratch. Without ``variant`` the
-    weights of ``init_from`` say what is trained. ``size`` is the side of
-    the crops in pixels. A step of the optimizer sees ``batch_size`` * ``accumulation`` pictures of each process.
-    ``max_skipped`` steps in a row whose losses or gradients are not finite end the run; without ``sample_every``
-    no samples are drawn. ``evaluation_images`` pictures are reconstructed at the end, and their latents give the
-    scaling factor.
+    ``init_from`` is what ``--weights`` takes. Without ``variant`` its weights say what is trained. ``size`` is the
+    side of the crops in pixels. Without ``sample_every`` no samples are drawn. ``evaluation_images`` pictures are
+    reconstructed at the end, and their latents give the scaling factor.
     """
 
     variant: Variant | None = None
-    init_from: str | None = None
     phase: PhaseName
     encoder_head: Count | None = None
     decoder_input: Count | None = None
     decoder_head: Count | None = None
     size: Count
-    batch_size: Count
-    accumulation: Count = 1
-    steps: Count
-    seed: Seed = 0
     workers: Annotated[int, Field(ge=0)] = 2
-    precision: Precision = "fp32"
-    checkpoint_activations: bool = False
-    optimizer: OptimizerRecipe
-    ema: EMARecipe | None = EMARecipe()
     losses: LossesRecipe
     data: DataRecipe = DataRecipe()
-    checkpoint_every: Count = 1000
     sample_every: Count | None = 1000
-    max_skipped: Count = 10
     evaluation_images: Count = 256
+
+    def engine_settings(self) -> EngineSettings:
+        """The same as the engine takes it."""
+        return dataclasses.replace(super().engine_settings(), sample_every=self.sample_every)
 
     def trained_ends(self) -> dict[str, int]:
         """How many parts train at each end of the networks that the phase trains; empty where all do."""

@@ -1,4 +1,4 @@
-"""What the recipes of all trainings share: kinds of numbers, and the sections that say how a network moves."""
+"""What the recipes of all trainings share: kinds of numbers, the course of a run, and how a network moves."""
 
 from typing import Annotated, Literal
 
@@ -6,8 +6,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dcae_export.errors import UsageError
 from dcae_export.models.presets import preset_name
-
-Precision = Literal["fp32", "bf16", "fp16"]
+from dcae_export.training.ema import EMASettings
+from dcae_export.training.learning_rate import WarmUp
+from dcae_export.training.settings import EngineSettings, Precision
 
 
 def _full_name(variant: str) -> str:
@@ -55,3 +56,41 @@ class EMARecipe(Section):
 
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.9999
     warm_up: Count = 2000
+
+
+class TrainingRecipe(Section):
+    """The course of a run, whatever it trains.
+
+    ``init_from`` names the weights to start from; without it a training starts from scratch. A step of the optimizer
+    sees ``batch_size`` * ``accumulation`` samples of each process. ``max_skipped`` steps in a row whose losses or
+    gradients are not finite end the run.
+    """
+
+    init_from: str | None = None
+    batch_size: Count
+    accumulation: Count = 1
+    steps: Count
+    seed: Seed = 0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    checkpoint_activations: bool = False
+    optimizer: OptimizerRecipe
+    ema: EMARecipe | None = EMARecipe()
+    checkpoint_every: Count = 1000
+    max_skipped: Count = 10
+
+    def engine_settings(self) -> EngineSettings:
+        """The same as the engine takes it, without samples."""
+        optimizer, ema = self.optimizer, self.ema
+        return EngineSettings(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            accumulation=self.accumulation,
+            precision=Precision(self.precision),
+            clip_norm=optimizer.clip_norm,
+            warm_up=WarmUp(steps=optimizer.warm_up_steps, start=optimizer.warm_up_start),
+            ema=None if ema is None else EMASettings(decay=ema.decay, warm_up=ema.warm_up),
+            seed=self.seed,
+            checkpoint_every=self.checkpoint_every,
+            sample_every=None,
+            max_skipped=self.max_skipped,
+        )

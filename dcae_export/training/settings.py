@@ -9,7 +9,7 @@ from dcae_export.training.learning_rate import WarmUp
 
 
 class Precision(enum.Enum):
-    """In which numbers the networks compute; weights, optimisers and averages are float32 in any case."""
+    """In which numbers the networks compute; weights, optimizers and averages are float32 in any case."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -21,7 +21,7 @@ class EngineSettings:
     """The course of a run.
 
     ``steps`` is where it ends, counted from its very beginning. A step takes ``accumulation`` batches of
-    ``batch_size`` images on each process. ``clip_norm`` bounds the L2 norm of each module's gradients; None
+    ``batch_size`` samples on each process. ``clip_norm`` bounds the L2 norm of each module's gradients; None
     leaves them. Without ``ema`` no averages are kept. A checkpoint is written every ``checkpoint_every`` steps
     and at the end, a sample is drawn every ``sample_every`` steps; None draws none. ``max_skipped`` steps in a
     row may be skipped before the run gives up.

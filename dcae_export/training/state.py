@@ -1,4 +1,4 @@
-"""What a checkpoint holds of modules, optimisers and random states: tensors by name."""
+"""What a checkpoint holds of modules, optimizers and random states: tensors by name."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], *, of: str) ->
 
 
 def optimizer_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as ``<entry>.<parameter>``, e.g. ``exp_avg.conv.weight``; empty before its first step."""
+    """The optimizer's state as ``<entry>.<parameter>``, e.g. ``exp_avg.conv.weight``; empty before its first step."""
     names = {parameter: name for name, parameter in _parameters(module).items()}
     tensors: dict[str, Tensor] = {}
     for parameter, state in optimizer.state.items():
@@ -39,10 +39,10 @@ def optimizer_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tens
 def load_optimizer(
     module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor], *, of: str
 ) -> None:
-    """Put whole tensors, named as by ``optimizer_tensors``, into an optimiser; its settings stay.
+    """Put whole tensors, named as by ``optimizer_tensors``, into an optimizer; its settings stay.
 
     Raises:
-        WeightsError: One belongs to no parameter of the optimiser, or has another shape; ``of`` names them.
+        WeightsError: One belongs to no parameter of the optimizer, or has another shape; ``of`` names them.
     """
     parameters = _parameters(module)
     places = {
@@ -111,7 +111,7 @@ def _parameters(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _like(tensor: Tensor, parameter: Tensor, *, of: str) -> Tensor:
-    """A state of an optimiser, shared out and laid out in memory as its parameter is; counters as they are."""
+    """A state of an optimizer, shared out and laid out in memory as its parameter is; counters as they are."""
     if not tensor.ndim:
         return tensor.clone()
     _check_shape(tensor, parameter, of=of)

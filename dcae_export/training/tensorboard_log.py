@@ -20,7 +20,7 @@ class TensorBoardLog:
         scalars = {f"loss/{name}": value for name, value in event.losses.items()}
         scalars |= {f"gradient_norm/{name}": norm for name, norm in event.gradient_norms.items()}
         scalars["learning_rate"] = event.learning_rate
-        scalars["images_per_second"] = event.images_per_second
+        scalars["samples_per_second"] = event.samples_per_second
         scalars["skipped"] = event.skipped
         for tag, value in scalars.items():
             self._writer.add_scalar(tag, value, event.step)  # pyright: ignore[reportUnknownMemberType]

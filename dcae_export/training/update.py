@@ -1,4 +1,4 @@
-"""One optimiser step on all processes, or on none."""
+"""One optimizer step on all processes, or on none."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ def judge(
 
     Args:
         processes: Those that have to agree.
-        losses: Scalars of this process's images.
+        losses: Scalars of this process's samples.
         optimizers: Those that are about to move.
         clip_norm: The bound of each one's gradient norm; None leaves the gradients.
         interrupted: Whether this process was told to stop.
@@ -114,7 +114,7 @@ def _unscale_and_clip(
     scaler: GradScaler | None, optimizer: Optimizer, clip_norm: float | None
 ) -> Tensor:
     """The L2 norm of the gradients before clipping, over all shards."""
-    # Not by way of Accelerate's own methods: they unscale all optimisers at once and update the scale after each.
+    # Not by way of Accelerate's own methods: they unscale all optimizers at once and update the scale after each.
     if scaler is not None:
         scaler.unscale_(optimizer)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]

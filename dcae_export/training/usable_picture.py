@@ -1,5 +1,6 @@
 """Read a picture that a scan found, or say why it is left out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +33,17 @@ def read_usable(folder: Path, name: str, *, min_side: int) -> NDArray[np.uint8] 
     height, width = image.shape[:2]
     problem = size_problem(name, (width, height), min_side=min_side)
     return image if problem is None else problem
+
+
+def read_found(folder: Path, name: str, *, min_side: int) -> NDArray[np.uint8] | Skip:
+    """The same where every picture that was found counts, and none stands in for another.
+
+    Raises:
+        PictureError: It is gone since it was found: a disk that was taken away must not become a smaller set of
+            pictures.
+    """
+    image = read_usable(folder, name, min_side=min_side)
+    path = folder / name
+    if isinstance(image, Skip) and not os.access(path, os.F_OK):
+        raise PictureError(f"{path}: is gone since it was found; put it back")
+    return image

@@ -16,7 +16,6 @@ from tiny_diffusion_training import (
     CLASSES,
     FAMILIES,
     SIDE,
-    source_of,
     toy_latents,
     write_latents,
     write_recipe,
@@ -28,6 +27,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.cli import program
 from dcae_export.cli.failures import run as run_program
 from dcae_export.models.key_map import Layout
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.source import resolve_transformer
 from dcae_export.models.state import encoder_digest
 from dcae_export.models.transformer_weights import load_transformer
@@ -58,7 +58,7 @@ LEARNED = 0.7
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("diffusion")
     save_checkpoint(small_checkpoint(TINY, seed=3), folder / "autoencoder", layout=Layout.DIFFUSERS)
-    own = source_of(load_checkpoint(folder / "autoencoder"))
+    own = LatentSource.of(load_checkpoint(folder / "autoencoder"))
     write_latents(folder / "latents", source=own)
     other = own.model_copy(update={"encoder_sha256": "b" * 64})
     write_latents(folder / "other", source=other)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from autoencoders import random_input
 
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.vgg import VGG16, load_vgg16
 from dcae_export.training.perceptual import LPIPS
 

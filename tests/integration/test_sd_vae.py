@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from stored_tensors import rewrite
 
 from dcae_export.errors import ConfigError, WeightsError
-from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Layout, detect_layout
 from dcae_export.models.network import entries
 from dcae_export.models.presets import PRESETS, Preset
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae import SDVAE
 from dcae_export.models.sd_vae_config import to_autoencoder_kl
 from dcae_export.models.sd_vae_keys import current_names

@@ -7,7 +7,7 @@ import torch
 from autoencoders import TINY_SD_VAE, random_input
 from torch import nn
 
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae import SDVAE
 from dcae_export.training.initialization import initialize
 from dcae_export.training.parts import parts

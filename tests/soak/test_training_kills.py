@@ -46,7 +46,7 @@ def _engine_alone(run: Path) -> list[str]:
 
 
 def _dcae_train(run: Path) -> list[str]:
-    """The program on a tiny autoencoder, in its last phase: two networks, two optimisers, a folder of pictures."""
+    """The program on a tiny autoencoder, in its last phase: two networks, two optimizers, a folder of pictures."""
     inputs = run.parent / "inputs"
     recipe = inputs / "recipe.yaml"
     if not inputs.exists():

@@ -1,4 +1,4 @@
-"""Keep the epsilon under the attention's division through the tracer's own optimiser."""
+"""Keep the epsilon under the attention's division through the tracer's own optimizer."""
 
 import torch
 from torch import nn

@@ -11,8 +11,8 @@ from dcae_export.cli.export import command
 from dcae_export.cli.failures import run
 from dcae_export.export import exporter
 from dcae_export.models import source
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.transformer_declaration import TrainedOn
 from dcae_export.models.weights import Checkpoint
 
 SMALL = small_checkpoint(shrink(PRESETS["dc-ae-f64c128-in-1.0"].config))
@@ -250,8 +250,12 @@ def transformer_run(calls, monkeypatch, tmp_path):
 
 
 def trained_on(preset):
-    own = TrainedOn(
-        preset=preset, source="runs/f64", sha256="a" * 64, scaling_factor=0.5, random_weights=False
+    own = LatentSource(
+        preset=preset,
+        source="runs/f64",
+        encoder_sha256="a" * 64,
+        scaling_factor=0.5,
+        random_weights=False,
     )
     return dataclasses.replace(TRAINED, trained_on=own)
 

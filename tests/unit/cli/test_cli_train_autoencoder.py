@@ -30,10 +30,8 @@ def calls(monkeypatch):
     monkeypatch.setattr(report, "find_spec", lambda name: None)
     made = SimpleNamespace(trainings=[], error=None, steps=(1, 2, 3))
 
-    def train_autoencoder(recipe, *, data, out, init_from, resume, on_event):
-        made.trainings.append(
-            SimpleNamespace(recipe=recipe, data=data, out=out, init_from=init_from, resume=resume)
-        )
+    def train_autoencoder(recipe, *, data, out, resume, on_event):
+        made.trainings.append(SimpleNamespace(recipe=recipe, data=data, out=out, resume=resume))
         if made.error is not None:
             raise made.error
         for step in made.steps:
@@ -84,7 +82,7 @@ def test_a_run_has_recipe_losses_samples_and_model_and_the_next_line_to_type(
     assert {"losses.png", "samples.png", "tensorboard", "model", "recipe.yaml"} <= {
         path.name for path in run.iterdir()
     }
-    assert "step 3/3: l1 0.3333, 2.5 images/s" in result.err
+    assert "step 3/3: l1 0.3333, 2.5 samples/s" in result.err
 
 
 def test_the_json_says_where_the_model_is_and_what_the_last_step_was(start, calls, tmp_path):
@@ -96,7 +94,7 @@ def test_the_json_says_where_the_model_is_and_what_the_last_step_was(start, call
         "scaling_factor": 0.5,
         "step": 3,
         "losses": {"l1": pytest.approx(1 / 3)},
-        "images_per_second": 2.5,
+        "samples_per_second": 2.5,
         "skipped": 0,
     }
 
@@ -107,18 +105,18 @@ def test_the_training_gets_what_the_command_line_says(start, calls, pictures, tm
     assert training.recipe.optimizer.betas == (0.5, 0.9)
     assert (training.recipe.steps, training.recipe.ema) == (5, None)
     assert (training.data, training.out) == (pictures, tmp_path / "run")
-    assert (training.init_from, training.resume) == (None, False)
+    assert (training.recipe.init_from, training.resume) == (None, False)
 
 
 def test_a_shipped_recipe_goes_by_its_name(start, calls):
     assert start(recipe="fine-tune").status == 0
     (training,) = calls.trainings
-    assert training.init_from == training.recipe.init_from == "mit-han-lab/dc-ae-f32c32-in-1.0"
+    assert training.recipe.init_from == "mit-han-lab/dc-ae-f32c32-in-1.0"
 
 
 def test_the_command_lines_weights_win_and_are_kept(start, calls, tmp_path):
     assert start("--init-from", "random:0", recipe="fine-tune").status == 0
-    assert calls.trainings[0].init_from == "random:0"
+    assert calls.trainings[0].recipe.init_from == "random:0"
     assert stored_recipe(tmp_path / "run", AutoencoderRecipe).init_from == "random:0"
 
 
@@ -147,7 +145,7 @@ def test_an_existing_run_is_gone_on_with_by_resume_only(start, calls, tmp_path):
 def test_a_run_goes_on_from_the_weights_that_it_started_from(start, calls):
     start("--init-from", "random:0")
     assert start("--resume").status == 0
-    assert calls.trainings[-1].init_from == "random:0"
+    assert calls.trainings[-1].recipe.init_from == "random:0"
     result = start("--resume", "--init-from", "random:1")
     assert result.status == 3
     assert 'init_from is "random:0" in the run, "random:1" in this recipe' in result.err
@@ -187,7 +185,7 @@ def test_a_fault_of_the_recipe_names_file_and_key_before_anything_is_made(start,
     recipe.write_text(SMALL + "epochs: 3\n")
     result = start()
     assert result.status == 3
-    assert f"{recipe}: epochs: unknown key; the keys are variant, " in result.err
+    assert f"{recipe}: epochs: unknown key; the keys are init_from, " in result.err
     assert not (tmp_path / "run").exists()
 
 

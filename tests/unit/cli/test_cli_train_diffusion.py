@@ -7,7 +7,7 @@ from tiny_diffusion_training import SOURCE, small_declaration, write_recipe
 from training_recipes import step_done
 
 from dcae_export.errors import InputError
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.transformer_weights import build_transformer
 from dcae_export.training import report
 from dcae_export.training.diffusion_recipe import DiffusionRecipe
@@ -24,10 +24,8 @@ def calls(monkeypatch):
     monkeypatch.setattr(report, "find_spec", lambda name: None)
     made = SimpleNamespace(trainings=[], error=None, steps=(1, 2, 3, 4))
 
-    def train_diffusion(recipe, *, data, out, init_from, resume, on_event):
-        made.trainings.append(
-            SimpleNamespace(recipe=recipe, data=data, out=out, init_from=init_from, resume=resume)
-        )
+    def train_diffusion(recipe, *, data, out, resume, on_event):
+        made.trainings.append(SimpleNamespace(recipe=recipe, data=data, out=out, resume=resume))
         if made.error is not None:
             raise made.error
         for step in made.steps:
@@ -66,7 +64,7 @@ def test_a_transformers_run_ends_with_the_next_line_to_type(start, calls, tmp_pa
         f"{run}: 4 steps; next: dcae-export --weights {SOURCE.source} --transformer-weights {run}\n"
     )
     assert stored_recipe(run, DiffusionRecipe).steps == 4
-    assert "step 4/4: noise 0.25, 2.5 images/s" in result.err
+    assert "step 4/4: noise 0.25, 2.5 samples/s" in result.err
 
 
 def test_the_json_of_a_transformers_run_names_its_autoencoder(start, calls, tmp_path):
@@ -77,7 +75,7 @@ def test_the_json_of_a_transformers_run_names_its_autoencoder(start, calls, tmp_
         "autoencoder": SOURCE.model_dump(),
         "step": 4,
         "losses": {"noise": 0.25},
-        "images_per_second": 2.5,
+        "samples_per_second": 2.5,
         "skipped": 0,
     }
 
@@ -90,7 +88,7 @@ def test_the_training_of_a_transformer_gets_what_the_command_line_says(
     (training,) = calls.trainings
     assert (training.recipe.transformer.width, training.recipe.steps) == (512, 7)
     assert (training.data, training.out) == (latents, tmp_path / "run")
-    assert training.init_from == training.recipe.init_from == "runs/other"
+    assert training.recipe.init_from == "runs/other"
 
 
 def test_a_shipped_recipe_of_a_transformer_goes_by_its_name(start, calls):

@@ -28,9 +28,9 @@ def skipped(step: int) -> StepSkipped:
 
 def test_a_step_is_described_by_its_losses_speed_and_the_time_left():
     event = step_done(1, l1=0.123456, lpips=0.5)
-    assert describe(event) == "l1 0.1235, lpips 0.5, 2.5 images/s, 0:01:30 left"
+    assert describe(event) == "l1 0.1235, lpips 0.5, 2.5 samples/s, 0:01:30 left"
     long = dataclasses.replace(event, losses={"l1": 1.0}, seconds_left=200_000.0)
-    assert describe(long) == "l1 1, 2.5 images/s, 2 days, 7:33:20 left"
+    assert describe(long) == "l1 1, 2.5 samples/s, 2 days, 7:33:20 left"
 
 
 def test_without_a_terminal_the_first_and_the_last_step_are_a_line_and_few_between(capsys):
@@ -51,7 +51,7 @@ def test_on_a_terminal_there_is_one_line_that_goes_at_the_end(terminal):
         progress(step_done(2, l1=0.125))
         progress._display[0].refresh()
         assert "2/3" in terminal.getvalue()
-        assert "l1 0.125, 2.5 images/s, 0:01:30 left" in terminal.getvalue()
+        assert "l1 0.125, 2.5 samples/s, 0:01:30 left" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")
 
 

@@ -8,6 +8,7 @@ from picture_folders import fill, plain
 
 from dcae_export.errors import PictureError
 from dcae_export.evaluation.pictures import EvaluatedPictures, ReadBatch
+from dcae_export.training import failures_in_a_row
 from dcae_export.training.skipped import SkipReason
 
 
@@ -64,6 +65,29 @@ def test_damaged_pictures_are_left_out_and_named(tmp_path):
     assert pictures.left_out(batch.skipped) == both
     # Each once, however often it is met.
     assert pictures.left_out(batch.skipped) == both
+
+
+def test_a_picture_that_is_gone_ends_the_evaluation(tmp_path):
+    folder = fill(tmp_path, range(4))
+    pictures = EvaluatedPictures.find(folder, count=None)
+    (folder / "class-1" / "0001.png").unlink()
+    with pytest.raises(PictureError, match=r"0001\.png: is gone since it was found; put it back"):
+        list(pictures.read(range(4), batch_size=2, prepare=same))
+
+
+def test_too_many_in_a_row_that_cannot_be_read_end_the_evaluation(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures_in_a_row, "MAX_FAILURES_IN_A_ROW", 4)
+    folder = fill(tmp_path, range(7))
+    pictures = EvaluatedPictures.find(folder, count=None)
+    names = [pictures.name(number) for number in range(7)]
+    for name in names[:3]:
+        (folder / name).write_bytes(b"no picture")
+    assert len(list(pictures.read(range(7), batch_size=1, prepare=same))) == 7
+    (folder / names[3]).write_bytes(b"no picture")
+    with pytest.raises(
+        PictureError, match=r"4 pictures in a row cannot be read; the last, .* disk"
+    ):
+        list(pictures.read(range(7), batch_size=1, prepare=same))
 
 
 def test_of_many_that_are_left_out_the_first_are_named(tmp_path):

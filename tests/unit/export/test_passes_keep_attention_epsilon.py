@@ -1,4 +1,4 @@
-"""The attention's epsilon becomes a constant that no optimiser takes for 0."""
+"""The attention's epsilon becomes a constant that no optimizer takes for 0."""
 
 import torch
 from autoencoders import random_input

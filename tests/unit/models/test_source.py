@@ -28,6 +28,7 @@ def saved(tmp_path):
 def test_random_weights_are_named_by_their_seed():
     checkpoint = resolve("random:7", variant=LITE)
     assert (checkpoint.preset, checkpoint.source) == (LITE, "random:7")
+    assert checkpoint.has_random_weights
     assert checkpoint.sha256 == random_checkpoint(LITE, seed=7).sha256
 
 

@@ -33,6 +33,7 @@ def resolve(weights, name="dit-xl", autoencoder="f32"):
 def test_random_weights_of_a_transformer_are_named_by_their_seed():
     checkpoint = resolve("random:7")
     assert (checkpoint.preset, checkpoint.source) == (DIT, "random:7")
+    assert checkpoint.has_random_weights
 
 
 @pytest.mark.parametrize("seed", ["", "x", "-1"])

@@ -12,9 +12,9 @@ from tiny_diffusion_training import small_declaration
 from dcae_export.errors import InputError, RefusedError, UsageError, WeightsError
 from dcae_export.models.dit import SinCosPositions
 from dcae_export.models.halves import split_checkpoint
-from dcae_export.models.initialization import random_state
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.transformer_presets import TRANSFORMERS
 from dcae_export.models.transformer_weights import (
     build_transformer,

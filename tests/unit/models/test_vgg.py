@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from dcae_export import hub
 from dcae_export.errors import WeightsError
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.vgg import TAP_CHANNELS, VGG16, fetch_vgg16, load_vgg16
 
 # torchvision's features by number: what they take and give.

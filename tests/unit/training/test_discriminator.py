@@ -5,8 +5,7 @@ import torch
 from autoencoders import random_input
 from torch import nn
 
-from dcae_export.training.discriminator import PatchDiscriminator
-from dcae_export.training.initialization import initialize_discriminator
+from dcae_export.training.discriminator import PatchDiscriminator, initialize_discriminator
 
 
 @pytest.fixture(scope="module")

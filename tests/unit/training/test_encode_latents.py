@@ -23,6 +23,7 @@ from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import Checkpoint
 from dcae_export.runtime.pixels import to_tensor
 from dcae_export.training import encode_latents as module
+from dcae_export.training import failures_in_a_row
 from dcae_export.training.encode_latents import EncodedLatents, EncodingSettings, encode_latents
 from dcae_export.training.labelled_pictures import find_pictures
 from dcae_export.training.latent_folder import LatentFolder
@@ -203,7 +204,7 @@ def test_pictures_that_fail_without_end_are_a_fault_of_the_disk(
     found = find_pictures(pictures, min_side=1, flat=False)
     for path in (pictures / "ant").iterdir():
         path.write_bytes(path.read_bytes()[:-12])
-    monkeypatch.setattr(module, "MAX_FAILURES_IN_A_ROW", 5)
+    monkeypatch.setattr(failures_in_a_row, "MAX_FAILURES_IN_A_ROW", 5)
     with pytest.raises(PictureError, match=r"5 pictures in a row cannot be read; the last, ant/4"):
         encode_latents(
             CHECKPOINT, found, tmp_path / "latents", SETTINGS, on_progress=lambda *_: None

@@ -94,7 +94,7 @@ def test_a_run_tells_its_steps_and_checkpoints(tmp_path):
     last = [event for event in events if isinstance(event, StepDone)][-1]
     assert set(last.losses) == {"l1", "hinge"}
     assert set(last.gradient_norms) == {"network", "discriminator"}
-    assert last.images_per_second > 0
+    assert last.samples_per_second > 0
     assert last.seconds_left == 0
 
 

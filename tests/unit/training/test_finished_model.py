@@ -9,8 +9,8 @@ from tiny_diffusion_training import CLASSES, SOURCE, small_declaration
 from training_recipes import small_recipe
 
 from dcae_export.errors import TrainingError, UsageError, WeightsError
-from dcae_export.models.initialization import random_state
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.source import resolve, resolve_transformer
 from dcae_export.models.transformer_weights import build_transformer
 from dcae_export.training.finished_model import write_model, write_transformer
@@ -119,7 +119,8 @@ def test_a_finished_transformer_says_what_it_is(transformer_run):
     assert (found.default_sampler, found.default_guidance) == ("dpmpp-singlestep:30", 2.0)
     assert found.class_names == CLASSES
     assert found.trained_on is not None
-    assert found.trained_on.model_dump() == SOURCE.model_dump()
+    assert found.trained_on == SOURCE
+    assert not found.has_random_weights
     assert all(torch.equal(found.state[name], state[name]) for name in state)
 
 

@@ -78,8 +78,17 @@ def test_hidden_folders_and_other_files_are_no_classes(tmp_path: Path):
 def test_a_class_that_cannot_be_printed_is_an_error(tmp_path: Path):
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
     put(Path(folder), "1.png")
-    with pytest.raises(PictureError, match=r"the class '\\udcff' cannot be printed; rename"):
+    with pytest.raises(
+        PictureError, match=r"the class '\\udcff' holds char.* cannot be printed; rename"
+    ):
         find(tmp_path)
+
+
+def test_a_class_of_a_longer_name_than_a_bundle_takes_is_an_error(tmp_path: Path):
+    assert find(put(tmp_path / "taken", "a" * 200 + "/1.png")).classes == ("a" * 200,)
+    put(tmp_path / "refused", "a" * 201 + "/1.png")
+    with pytest.raises(PictureError, match="has 201 characters, and 1 to 200 are possible; ren"):
+        find(tmp_path / "refused")
 
 
 def test_the_digest_is_that_of_the_names(tmp_path: Path):

@@ -6,10 +6,10 @@ import pytest
 from latent_folders import empty_contents, files_of, numbers_of, shard_of, write_folder
 
 from dcae_export.errors import BusyError, InputError, PictureError, ResourceError
+from dcae_export.models.latent_source import LatentSource
 from dcae_export.training import latent_writer as module
 from dcae_export.training.latent_contents import (
     LatentContents,
-    LatentSource,
     PictureList,
     read_contents,
 )

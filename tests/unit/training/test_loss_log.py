@@ -31,7 +31,7 @@ def test_each_step_is_a_row(path):
         {
             "step": "1",
             "learning_rate": "0.0001",
-            "images_per_second": "2.5",
+            "samples_per_second": "2.5",
             "skipped": "0",
             "l1": "0.5",
             "lpips": "0.25",

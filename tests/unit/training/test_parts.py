@@ -5,9 +5,9 @@ import torch
 from autoencoders import random_input, shrink
 from torch import nn
 
-from dcae_export.models.initialization import random_state
 from dcae_export.models.network import build
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.random_weights import random_state
 from dcae_export.training.parts import parts
 
 # One preset of each graph: the others differ from these in their weights alone.

@@ -11,7 +11,7 @@ from autoencoders import random_input
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dcae_export.errors import ConfigError, WeightsError
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 from dcae_export.models.tensor_files import read_tensors
 from dcae_export.models.vgg import VGG16
 from dcae_export.training.multiscale_ssim import multiscale_ssim

@@ -10,8 +10,8 @@ from torch import nn
 
 from dcae_export.errors import ConfigError
 from dcae_export.models.autoencoder import Autoencoder, DecoderConfig, EncoderConfig
-from dcae_export.models.initialization import random_state
 from dcae_export.models.presets import PRESETS
+from dcae_export.models.random_weights import random_state
 from dcae_export.training.parts import parts
 from dcae_export.training.phases import Phase, PhaseNetwork
 

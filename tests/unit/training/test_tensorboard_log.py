@@ -18,7 +18,7 @@ def test_scalars_and_sheets_can_be_read_by_tensorboard(tmp_path):
     events = read(tmp_path)
     assert set(events.Tags()["scalars"]) == {
         *("loss/l1", "loss/lpips", "gradient_norm/network"),
-        *("learning_rate", "images_per_second", "skipped"),
+        *("learning_rate", "samples_per_second", "skipped"),
     }
     (scalar,) = events.Scalars("loss/l1")
     assert (scalar.step, scalar.value) == (1, 0.5)

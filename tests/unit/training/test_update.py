@@ -77,7 +77,7 @@ def test_an_interruption_is_passed_on(processes):
 
 
 def scaled(processes: Processes, gradient: float, *, scale: float) -> dict:
-    """Two optimisers and a loss scale; the first one's gradient is ``gradient`` before it is scaled."""
+    """Two optimizers and a loss scale; the first one's gradient is ``gradient`` before it is scaled."""
     processes.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=1)
     optimizers = {}
     for name, value in (("network", gradient), ("discriminator", 1.0)):

@@ -1,6 +1,10 @@
+import dataclasses
+
+import pytest
 import torch
 from autoencoders import random_input
 from mutations import skipped
+from small_transformers import SMALL_DIT, SMALL_UVIT, random_transformer, transformer_inputs
 from torch import nn
 
 from dcae_export.models.autoencoder import (
@@ -15,7 +19,7 @@ from dcae_export.models.autoencoder import (
     ResStage,
     Upsampling,
 )
-from dcae_export.models.initialization import random_state
+from dcae_export.models.random_weights import random_state
 
 # Of one halving, with what is not in every DC-AE: a strided convolution, attention of two scales, batch norms.
 TINY = AutoencoderConfig(
@@ -71,4 +75,12 @@ def test_activations_keep_their_order_of_magnitude_under_random_weights():
     autoencoder.load_state_dict(random_state(autoencoder, seed=0))
     with torch.inference_mode():
         std = autoencoder(random_input(1, 3, 16, 16)).std()
+    assert 0.1 < std < 10
+
+
+@pytest.mark.parametrize("config", [SMALL_DIT, SMALL_UVIT], ids=["dit", "uvit"])
+def test_random_weights_of_a_transformer_give_outputs_of_the_order_of_one(config):
+    deep = dataclasses.replace(config, depth=24)
+    with torch.no_grad():
+        std = random_transformer(deep)(*transformer_inputs(deep)).std()
     assert 0.1 < std < 10
