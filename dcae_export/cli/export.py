@@ -284,9 +284,9 @@ def _print_result(target: Path) -> None:
 
     manifest = Bundle.open(target, verify_hashes=False).manifest
     size = size_text(sum(file.bytes for file in manifest.files.values()))
-    following = (
-        f"dcae reconstruct {target} photo.jpg --out back.png"
-        if manifest.diffusion is None
-        else f"dcae generate {target} --label 88 --out picture.png"
-    )
+    following = f"dcae reconstruct {target} photo.jpg --out back.png"
+    if manifest.conditioning is not None:
+        labels = manifest.conditioning.num_classes
+        label = "" if labels is None else f" --label {labels // 2}"
+        following = f"dcae generate {target}{label} --out picture.png"
     click.echo(f"{target}: {size}; next: {following}")

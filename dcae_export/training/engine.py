@@ -165,7 +165,8 @@ class _Run(Generic[AnyBatch]):
                 raise CancelledError(
                     f"stopped after step {self._step} of {settings.steps}; resume {self._folder.path}"
                 )
-            if settings.sample_every is not None and self._step % settings.sample_every == 0:
+            every = settings.sample_every
+            if every is not None and (last or self._step % every == 0):
                 self._draw_sample()
 
     def outcome(self) -> Outcome:

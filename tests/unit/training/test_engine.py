@@ -193,7 +193,7 @@ def test_a_sample_changes_nothing(tmp_path):
     run(tmp_path / "without")
     run(tmp_path / "with", sample_every=3, on_event=events.append)
     assert last_checkpoint(tmp_path / "with") == last_checkpoint(tmp_path / "without")
-    assert steps_of(events, Sample) == [3, 6]
+    assert steps_of(events, Sample) == [3, 6, 8]
     samples = [event for event in events if isinstance(event, Sample)]
     assert samples[0].images.shape == samples[0].reconstructions.shape == (2, 3, 8, 8)
 
