@@ -1,10 +1,12 @@
 """The processes that train together, by way of Hugging Face Accelerate: the one place that knows its types."""
 
+import atexit
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Self, TypeVar, cast
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator, PartialState
 from accelerate.utils import (
     GradientAccumulationPlugin,
@@ -23,6 +25,13 @@ from dcae_export.training.settings import Precision
 _MIXED_PRECISION = {Precision.FP32: "no", Precision.BF16: "bf16", Precision.FP16: "fp16"}
 
 Value = TypeVar("Value")
+
+
+@atexit.register
+def _leave() -> None:
+    # A process that ends while gloo's threads still run is aborted now and then, its work done.
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -32,5 +34,7 @@ def test_what_a_resumed_run_repeats_is_hidden(tmp_path):
         for step, loss in enumerate(losses, start=first):
             log.add_step(step_done(step, l1=loss))
         log.close()
+        # TensorBoard reads a folder's files in the order of the seconds in which they were begun.
+        time.sleep(1)
     scalars = [(one.step, one.value) for one in read(tmp_path).Scalars("loss/l1")]
     assert scalars == [(1, pytest.approx(1)), (2, 1), (3, 2), (4, 2)]
