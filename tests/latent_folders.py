@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from dcae_export.models.latent_source import LatentSource
-from dcae_export.training.latent_batch import LatentBatch
-from dcae_export.training.latent_contents import (
+from dcae_export.training.data.skipped import Skipped
+from dcae_export.training.latents.batch import LatentBatch
+from dcae_export.training.latents.contents import (
     LatentContents,
     LatentShard,
     PictureList,
     shard_name,
 )
-from dcae_export.training.latent_data import LatentData
-from dcae_export.training.latent_shard import write_shard
-from dcae_export.training.latent_writer import append, begun, complete
-from dcae_export.training.skipped import Skipped
+from dcae_export.training.latents.data import LatentData
+from dcae_export.training.latents.shard import write_shard
+from dcae_export.training.latents.writer import append, begun, complete
 
 SHAPE = (3, 2, 2)
 PER_SHARD = 4

@@ -12,7 +12,7 @@ from dcae_export.cli.progress import Progress
 from dcae_export.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
-    from dcae_export.training.encode_latents import EncodedLatents, EncodingSettings
+    from dcae_export.training.latents.encode import EncodedLatents, EncodingSettings
 
 _LONGEST_SEED = 2**63 - 1
 
@@ -122,7 +122,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     )
     _check(request)
     with Progress("importing PyTorch") as progress:
-        from dcae_export.training.encode_latents import EncodingSettings
+        from dcae_export.training.latents.encode import EncodingSettings
 
         settings = EncodingSettings(size=size, seed=seed, batch_size=batch_size, workers=workers)
         try:
@@ -145,8 +145,8 @@ def _encode(
 ) -> "EncodedLatents | None":
     from dcae_export.cli.encoding_progress import EncodingProgress
     from dcae_export.models.source import resolve
-    from dcae_export.training.encode_latents import encode_latents
-    from dcae_export.training.labelled_pictures import find_pictures
+    from dcae_export.training.data.labelled_pictures import find_pictures
+    from dcae_export.training.latents.encode import encode_latents
 
     progress.stage("reading weights")
     checkpoint = resolve(request.autoencoder, variant=request.variant)

@@ -10,7 +10,7 @@ from dcae_export.cli.console import json_option, print_json, print_note
 from dcae_export.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from dcae_export.training.write_shards import WrittenShards
+    from dcae_export.training.data.write_shards import WrittenShards
 
 _DEFAULT_SIZE_MB = 500
 
@@ -38,7 +38,7 @@ def command(*, folder: Path, out: Path, size_mb: int, as_json: bool) -> None:
     The files stay as they are, byte for byte; one that cannot be read is left out and named.
     """
     with Progress("reading headers") as progress:
-        from dcae_export.training.write_shards import write_shards
+        from dcae_export.training.data.write_shards import write_shards
 
         written = write_shards(
             folder,

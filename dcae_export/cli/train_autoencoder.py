@@ -22,8 +22,8 @@ from dcae_export.errors import InputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dcae_export.training.events import Event, StepDone
-    from dcae_export.training.recipe import AutoencoderRecipe
+    from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+    from dcae_export.training.engine.events import Event, StepDone
 
 
 @command_with(
@@ -74,7 +74,7 @@ def autoencoder(  # noqa: PLR0913 - one argument for each option
     )
     require_packages()
     with Progress("importing PyTorch"):
-        from dcae_export.training.recipe import AutoencoderRecipe
+        from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
 
         chosen = chosen_recipe(request, AutoencoderRecipe)
     _require_pictures(request, data, chosen)
@@ -85,7 +85,7 @@ def autoencoder(  # noqa: PLR0913 - one argument for each option
         )
 
     def train(on_event: "Callable[[Event], None]") -> None:
-        from dcae_export.training.autoencoder_training import train_autoencoder
+        from dcae_export.training.autoencoder.training import train_autoencoder
 
         train_autoencoder(
             chosen,

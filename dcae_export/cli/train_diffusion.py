@@ -22,7 +22,7 @@ from dcae_export.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dcae_export.training.events import Event, StepDone
+    from dcae_export.training.engine.events import Event, StepDone
 
 
 @command_with(
@@ -73,14 +73,14 @@ def diffusion(  # noqa: PLR0913 - one argument for each option
     )
     require_packages()
     with Progress("importing PyTorch"):
-        from dcae_export.training.diffusion_recipe import DiffusionRecipe
+        from dcae_export.training.diffusion.recipe import DiffusionRecipe
 
         chosen = chosen_recipe(request, DiffusionRecipe)
     if not data.is_dir():
         raise InputError(f"{data}: no such folder; --data names a folder of latents")
 
     def train(on_event: "Callable[[Event], None]") -> None:
-        from dcae_export.training.diffusion_training import train_diffusion
+        from dcae_export.training.diffusion.training import train_diffusion
 
         train_diffusion(
             chosen,

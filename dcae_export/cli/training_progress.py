@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from dcae_export.cli.console import one_line, print_note
-from dcae_export.training.events import (
+from dcae_export.training.engine.events import (
     CheckpointUnusable,
     Event,
     Note,

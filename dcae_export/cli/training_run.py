@@ -14,7 +14,7 @@ from dcae_export.cli.console import finite, json_option
 from dcae_export.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from dcae_export.training.events import Event, StepDone
+    from dcae_export.training.engine.events import Event, StepDone
     from dcae_export.training.recipe_sections import TrainingRecipe
 
 Command = Callable[..., None]
@@ -144,7 +144,7 @@ def carry_out(
         train(_ignore)
         return
     from dcae_export.cli.training_progress import TrainingProgress
-    from dcae_export.training.report import RunReport
+    from dcae_export.training.report.run_report import RunReport
     from dcae_export.training.run_recipe import resumed_run, started_run
 
     out = request.out
@@ -175,8 +175,8 @@ def last_step(last: "StepDone | None") -> dict[str, object]:
 
 def _refuse_another_kind(path: Path, kind: "type[TrainingRecipe]") -> None:
     """Say so where a recipe that cannot be read is one of the other command."""
-    from dcae_export.training.diffusion_recipe import DiffusionRecipe
-    from dcae_export.training.recipe import AutoencoderRecipe
+    from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+    from dcae_export.training.diffusion.recipe import DiffusionRecipe
     from dcae_export.yaml_file import load
 
     kinds: dict[str, type[TrainingRecipe]] = {

@@ -25,7 +25,7 @@ from dcae_export.runtime.guidance import filled
 from dcae_export.runtime.metrics import psnr_db, ssim
 from dcae_export.runtime.picture_file import write_picture
 from dcae_export.runtime.sheet import side_by_side
-from dcae_export.training.crops import adm_crop
+from dcae_export.training.data.crops import adm_crop
 
 # The window of SSIM.
 MIN_SIZE: Final = 11

@@ -8,7 +8,7 @@ from dcae_export.errors import CancelledError, InputError
 from dcae_export.evaluation.kept_tally import KeptTally
 from dcae_export.evaluation.processes import Processes
 from dcae_export.evaluation.tally import Measured, Tally
-from dcae_export.training.interruption import Interruption
+from dcae_export.training.engine.interruption import Interruption
 
 Work = Callable[[range], Iterator[Measured]]
 """Measures the items of a range in their order, a batch at a time."""

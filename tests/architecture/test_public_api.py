@@ -25,6 +25,12 @@ PLAIN_PACKAGES = [
     "dcae_export.runtime",
     "dcae_export.sampling",
     "dcae_export.training",
+    "dcae_export.training.autoencoder",
+    "dcae_export.training.data",
+    "dcae_export.training.diffusion",
+    "dcae_export.training.engine",
+    "dcae_export.training.latents",
+    "dcae_export.training.report",
 ]
 AUTOENCODER = {
     "close": "(self)",

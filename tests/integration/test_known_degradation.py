@@ -19,7 +19,7 @@ from dcae_export.evaluation.moments import Moments
 from dcae_export.models.fid_inception import FEATURES
 from dcae_export.runtime.metrics import psnr_db, ssim
 from dcae_export.runtime.picture_file import decode_picture
-from dcae_export.training.crops import adm_crop
+from dcae_export.training.data.crops import adm_crop
 
 pytestmark = pytest.mark.integration
 

@@ -11,9 +11,9 @@ from training_kills import last_checkpoint
 from training_processes import finish
 from training_processes import start as start_python
 
-from dcae_export.training.checkpoint import Checkpoint
-from dcae_export.training.progress import Progress
-from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.engine.checkpoint import Checkpoint
+from dcae_export.training.engine.progress import Progress
+from dcae_export.training.engine.run_folder import RunFolder
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from picture_folders import fill
 
 from dcae_export.models import source
 from dcae_export.models.presets import PRESETS
-from dcae_export.training.skipped import Skip, Skipped, SkipReason
+from dcae_export.training.data.skipped import Skip, Skipped, SkipReason
 
 CHECKPOINT = small_checkpoint(shrink(PRESETS["dc-ae-f32c32-in-1.0"].config, depth=1))
 
@@ -50,7 +50,7 @@ def calls(monkeypatch: pytest.MonkeyPatch):
         return CHECKPOINT
 
     module = SimpleNamespace(encode_latents=encode_latents, EncodingSettings=SimpleNamespace)
-    monkeypatch.setitem(sys.modules, "dcae_export.training.encode_latents", module)
+    monkeypatch.setitem(sys.modules, "dcae_export.training.latents.encode", module)
     monkeypatch.setattr(source, "resolve", resolve)
     return made
 

@@ -10,10 +10,10 @@ from training_recipes import SMALL, sample, step_done, write_recipe
 from dcae_export.cli import training_run
 from dcae_export.errors import HubError
 from dcae_export.models.presets import PRESETS
-from dcae_export.training import report
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
 from dcae_export.training.finished_model import write_model
-from dcae_export.training.loss_log import read_losses
-from dcae_export.training.recipe import AutoencoderRecipe
+from dcae_export.training.report import run_report as report
+from dcae_export.training.report.loss_log import read_losses
 from dcae_export.training.run_recipe import stored_recipe
 
 CONFIG = shrink(PRESETS["dc-ae-f32c32-in-1.0"].config)
@@ -40,7 +40,7 @@ def calls(monkeypatch):
         write_model(out, config=CONFIG, state=STATE, scaling_factor=0.5)
 
     module = SimpleNamespace(train_autoencoder=train_autoencoder)
-    monkeypatch.setitem(sys.modules, "dcae_export.training.autoencoder_training", module)
+    monkeypatch.setitem(sys.modules, "dcae_export.training.autoencoder.training", module)
     monkeypatch.delenv("RANK", raising=False)
     return made
 

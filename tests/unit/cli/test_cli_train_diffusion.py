@@ -9,9 +9,9 @@ from training_recipes import step_done
 from dcae_export.errors import InputError
 from dcae_export.models.random_weights import random_state
 from dcae_export.models.transformer_weights import build_transformer
-from dcae_export.training import report
-from dcae_export.training.diffusion_recipe import DiffusionRecipe
+from dcae_export.training.diffusion.recipe import DiffusionRecipe
 from dcae_export.training.finished_model import write_transformer
+from dcae_export.training.report import run_report as report
 from dcae_export.training.run_recipe import stored_recipe
 
 DECLARATION = small_declaration()
@@ -33,7 +33,7 @@ def calls(monkeypatch):
         write_transformer(out, declaration=DECLARATION, state=STATE)
 
     module = SimpleNamespace(train_diffusion=train_diffusion)
-    monkeypatch.setitem(sys.modules, "dcae_export.training.diffusion_training", module)
+    monkeypatch.setitem(sys.modules, "dcae_export.training.diffusion.training", module)
     monkeypatch.delenv("RANK", raising=False)
     return made
 

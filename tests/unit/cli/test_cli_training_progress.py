@@ -5,7 +5,7 @@ from pathlib import Path
 from training_recipes import sample, step_done
 
 from dcae_export.cli.training_progress import TrainingProgress, describe
-from dcae_export.training.events import CheckpointUnusable, CheckpointWritten, StepSkipped
+from dcae_export.training.engine.events import CheckpointUnusable, CheckpointWritten, StepSkipped
 
 
 class Clock:
