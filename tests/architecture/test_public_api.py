@@ -18,6 +18,9 @@ EXPORTED = {
 PLAIN_PACKAGES = [
     "dcae_export.bundle",
     "dcae_export.cli",
+    "dcae_export.cli.commands",
+    "dcae_export.cli.commands.evaluate",
+    "dcae_export.cli.commands.train",
     "dcae_export.evaluation",
     "dcae_export.export",
     "dcae_export.export.passes",

@@ -143,7 +143,7 @@ def carry_out(
     if not _is_main_process():
         train(_ignore)
         return
-    from dcae_export.cli.training_progress import TrainingProgress
+    from dcae_export.cli.commands.train.progress import TrainingProgress
     from dcae_export.training.report.run_report import RunReport
     from dcae_export.training.run_recipe import resumed_run, started_run
 

@@ -7,7 +7,7 @@ from autoencoders import shrink, small_checkpoint
 from bundle_factory import write_tiny_bundle
 from transformers_factory import SCALED_LINEAR, TINY_UVIT, tiny_transformer
 
-from dcae_export.cli.export import command
+from dcae_export.cli.commands.export import command
 from dcae_export.cli.failures import run
 from dcae_export.export import exporter
 from dcae_export.models import source

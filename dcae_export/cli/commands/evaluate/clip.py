@@ -6,14 +6,14 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option
-from dcae_export.cli.evaluate_options import (
+from dcae_export.cli.commands.evaluate.options import (
     batch_option,
     count_option,
     device_option,
     report_options,
     require_packages,
 )
-from dcae_export.cli.evaluate_report import check_html, course_of, preparing, tell, versions
+from dcae_export.cli.commands.evaluate.report import check_html, course_of, preparing, tell, versions
 
 EXAMPLES = (
     "dcae evaluate clip generated/ --clip clip-vit-large-patch14/",

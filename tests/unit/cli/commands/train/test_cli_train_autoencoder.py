@@ -7,7 +7,7 @@ import pytest
 from autoencoders import shrink, small_checkpoint
 from training_recipes import SMALL, sample, step_done, write_recipe
 
-from dcae_export.cli import training_run
+from dcae_export.cli.commands.train import run as training_run
 from dcae_export.errors import HubError
 from dcae_export.models.presets import PRESETS
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dcae_export.cli import evaluate_options, evaluate_reconstruction
-from dcae_export.cli.evaluate_progress import EvaluationProgress
-from dcae_export.cli.evaluate_report import tell
+from dcae_export.cli.commands.evaluate import options as evaluate_options
+from dcae_export.cli.commands.evaluate import reconstruction as evaluate_reconstruction
+from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
+from dcae_export.cli.commands.evaluate.report import tell
 from dcae_export.evaluation.published import Dataset, Evidence, Published
 from dcae_export.evaluation.result import Figure, Result
 
@@ -124,7 +125,7 @@ def test_where_nobody_watches_a_line_a_minute_says_how_much_is_left(capsys):
 
 
 def test_on_a_terminal_there_is_a_bar_and_no_line(capsys, terminal, monkeypatch):
-    from dcae_export.cli import evaluate_progress  # noqa: PLC0415
+    from dcae_export.cli.commands.evaluate import progress as evaluate_progress  # noqa: PLC0415
 
     monkeypatch.setattr(evaluate_progress, "sys", SimpleNamespace(stderr=terminal))
     clock = Clock()

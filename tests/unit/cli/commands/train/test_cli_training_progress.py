@@ -4,7 +4,7 @@ from pathlib import Path
 
 from training_recipes import sample, step_done
 
-from dcae_export.cli.training_progress import TrainingProgress, describe
+from dcae_export.cli.commands.train.progress import TrainingProgress, describe
 from dcae_export.training.engine.events import CheckpointUnusable, CheckpointWritten, StepSkipped
 
 

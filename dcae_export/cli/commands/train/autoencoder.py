@@ -8,7 +8,7 @@ import click
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_json
 from dcae_export.cli.progress import Progress
-from dcae_export.cli.training_run import (
+from dcae_export.cli.commands.train.run import (
     Request,
     carry_out,
     chosen_recipe,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     help="Weights to start from.  [default: the recipe's; a full training needs none]",
 )
 @course_options
-def autoencoder(  # noqa: PLR0913 - one argument for each option
+def command(  # noqa: PLR0913 - one argument for each option
     *,
     recipe: str,
     data: Path | None,

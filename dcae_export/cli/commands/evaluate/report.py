@@ -8,7 +8,7 @@ import click
 
 from dcae_export import __version__
 from dcae_export.cli.console import print_json, print_note, print_table
-from dcae_export.cli.evaluate_progress import EvaluationProgress
+from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
 from dcae_export.cli.progress import Progress
 
 if TYPE_CHECKING:

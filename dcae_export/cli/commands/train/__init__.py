@@ -3,8 +3,7 @@
 import click
 
 from dcae_export.cli.command import Group, verbose_option
-from dcae_export.cli.train_autoencoder import autoencoder
-from dcae_export.cli.train_diffusion import diffusion
+from dcae_export.cli.commands.train import autoencoder, diffusion
 
 
 @click.group(name="train", cls=Group)
@@ -12,7 +11,7 @@ def command() -> None:
     """Train an autoencoder on pictures, or a diffusion transformer on latents."""
 
 
-command.examples = (*autoencoder.examples, *diffusion.examples)
+command.examples = (*autoencoder.command.examples, *diffusion.command.examples)
 command.params.append(verbose_option())
-command.add_command(autoencoder)
-command.add_command(diffusion)
+command.add_command(autoencoder.command)
+command.add_command(diffusion.command)

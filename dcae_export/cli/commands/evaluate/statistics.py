@@ -7,7 +7,7 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
-from dcae_export.cli.evaluate_options import (
+from dcae_export.cli.commands.evaluate.options import (
     batch_option,
     count_option,
     device_option,
@@ -16,7 +16,7 @@ from dcae_export.cli.evaluate_options import (
     restart_option,
     size_option,
 )
-from dcae_export.cli.evaluate_report import course_of, preparing, versions
+from dcae_export.cli.commands.evaluate.report import course_of, preparing, versions
 
 EXAMPLES = (
     "dcae evaluate statistics imagenet/train --out in512.npz --inception pt_inception.pth",
