@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dcae_export.models.latent_source import LatentSource
-from dcae_export.training.data.skipped import Skipped
+from dcae_export.pictures.skipped import Skipped
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import (
     LatentContents,

@@ -16,9 +16,9 @@ from benchmarks.tasks.small_training import narrow_config, train_network
 from benchmarks.tasks.training import write_photographs
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.state import state_digest
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.autoencoder.perceptual import Structure
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
-from dcae_export.training.data.crops import TrainingCrop
 from dcae_export.training.data.image_folder import ImageFolderData
 from dcae_export.training.data.loading import Loading
 from dcae_export.training.engine.events import Event

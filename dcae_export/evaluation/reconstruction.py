@@ -20,12 +20,12 @@ from dcae_export.evaluation.result import Result
 from dcae_export.evaluation.share import Course, measure_items
 from dcae_export.evaluation.tally import Measured, Tally
 from dcae_export.models.alexnet import MIN_SIDE
+from dcae_export.pictures.crops import adm_crop
+from dcae_export.pictures.metrics import psnr_db, ssim
+from dcae_export.pictures.picture_file import write_picture
+from dcae_export.pictures.sheet import side_by_side
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.guidance import filled
-from dcae_export.runtime.metrics import psnr_db, ssim
-from dcae_export.runtime.picture_file import write_picture
-from dcae_export.runtime.sheet import side_by_side
-from dcae_export.training.data.crops import adm_crop
 
 # The window of SSIM.
 MIN_SIZE: Final = 11

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from dcae_export.errors import PictureError, ResourceError
-from dcae_export.training.data import usable_picture
-from dcae_export.training.data.crops import TrainingCrop
+from dcae_export.pictures import usable_picture
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.data.image_folder import ImageFolderData
 from dcae_export.training.data.loading import Loading
 from dcae_export.training.data.mixture import MixtureSettings

@@ -36,8 +36,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     force: bool,
 ) -> None:
     """Write the picture of a latent, which is a file as `dcae encode` writes it."""
+    from dcae_export.pictures.picture_file import check_picture_target, write_picture
     from dcae_export.runtime.latent import read_latent
-    from dcae_export.runtime.picture_file import check_picture_target, write_picture
 
     check_picture_target(out, force=force)
     autoencoder = open_autoencoder(

@@ -40,10 +40,10 @@ def command(  # noqa: PLR0913 - one argument for each option
 
     It is the raw latent z; a diffusion model sees (z - shift) * scaling factor, as `dcae inspect` says.
     """
+    from dcae_export.pictures.picture_file import Alpha, read_picture
     from dcae_export.runtime.fit import Fit
     from dcae_export.runtime.fit import fit as fit_picture
     from dcae_export.runtime.latent import check_latent_target, write_latent
-    from dcae_export.runtime.picture_file import Alpha, read_picture
 
     check_latent_target(out, force=force)
     autoencoder = open_autoencoder(

@@ -165,8 +165,8 @@ def command(  # noqa: PLR0913 - one argument for each option
 
 def _targets(out: Path, request: _Request, *, each: bool, force: bool) -> list[Path]:
     """The files to write, looked at before the work: one, or with ``each`` one for each picture."""
-    from dcae_export.runtime.picture_file import check_picture_target
-    from dcae_export.runtime.whole_file import require_free
+    from dcae_export.files.whole_file import require_free
+    from dcae_export.pictures.picture_file import check_picture_target
 
     if not each:
         check_picture_target(out, force=force)
@@ -219,8 +219,8 @@ def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
 
 
 def _picture(pipeline: "Pipeline", request: _Request, path: Path) -> "NDArray[np.uint8]":
+    from dcae_export.pictures.picture_file import read_picture
     from dcae_export.runtime.fit import cover
-    from dcae_export.runtime.picture_file import read_picture
 
     size = pipeline.checked_size(
         request.size, images=len(request.labels), guidance=request.guidance
@@ -229,8 +229,8 @@ def _picture(pipeline: "Pipeline", request: _Request, path: Path) -> "NDArray[np
 
 
 def _write(images: "NDArray[np.uint8]", targets: list[Path], *, force: bool) -> None:
-    from dcae_export.runtime.picture_file import write_picture
-    from dcae_export.runtime.tile import tile
+    from dcae_export.pictures.picture_file import write_picture
+    from dcae_export.pictures.tile import tile
 
     pictures = list(images) if len(targets) == len(images) else [tile(images)]
     for target, picture in zip(targets, pictures, strict=True):

@@ -47,8 +47,8 @@ def list_recipes(*, as_json: bool) -> None:
 def copy(*, folder: Path, force: bool) -> None:
     """Copy all recipes to FOLDER/train and FOLDER/export."""
     from dcae_export.errors import InputError
+    from dcae_export.files.whole_file import require_free, whole_file
     from dcae_export.recipe_files import KINDS, shipped_recipes
-    from dcae_export.runtime.whole_file import require_free, whole_file
 
     copies = {
         folder / kind / path.name: path for kind in KINDS for path in shipped_recipes(kind).values()

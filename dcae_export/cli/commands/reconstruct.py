@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dcae_export.pictures.picture_file import Alpha
     from dcae_export.runtime.autoencoder import Autoencoder
     from dcae_export.runtime.fit import Fit
-    from dcae_export.runtime.picture_file import Alpha
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +60,9 @@ class _Reconstructor:
 
     def reconstruct(self, job: _Job) -> _Score:
         """Read, encode, decode, measure and write one picture."""
+        from dcae_export.pictures.metrics import psnr_db
+        from dcae_export.pictures.picture_file import read_picture, write_picture
         from dcae_export.runtime.fit import Fit, fit
-        from dcae_export.runtime.metrics import psnr_db
-        from dcae_export.runtime.picture_file import read_picture, write_picture
 
         image = read_picture(job.picture, alpha=self.alpha)
         if self.fit is not Fit.PAD:
@@ -73,7 +73,7 @@ class _Reconstructor:
             _make_folder_of(target)
         write_picture(job.out, back, force=self.force)
         if job.sheet is not None and similarity is not None:
-            from dcae_export.runtime.sheet import side_by_side
+            from dcae_export.pictures.sheet import side_by_side
 
             label = f"{job.picture.name}   {self.autoencoder.bundle.manifest.model.preset}"
             write_picture(job.sheet, side_by_side(image, back, label=label), force=self.force)
@@ -130,8 +130,8 @@ def command(  # noqa: PLR0913 - one argument for each option
 
     For a folder, OUT gets the reconstructions as PNG, and OUT/sheets each beside its picture.
     """
+    from dcae_export.pictures.picture_file import Alpha
     from dcae_export.runtime.fit import Fit
-    from dcae_export.runtime.picture_file import Alpha
 
     is_folder = picture.is_dir()
     plan = _folder_jobs if is_folder else _picture_jobs
@@ -156,7 +156,7 @@ def command(  # noqa: PLR0913 - one argument for each option
 
 
 def _folder_jobs(folder: Path, out: Path, sheet: Path | None, *, force: bool) -> list[_Job]:
-    from dcae_export.runtime.whole_file import require_free
+    from dcae_export.files.whole_file import require_free
 
     if sheet is not None:
         raise UsageError(f"--sheet is for one picture; for a folder, sheets go to {out / 'sheets'}")
@@ -176,7 +176,7 @@ def _folder_jobs(folder: Path, out: Path, sheet: Path | None, *, force: bool) ->
 
 
 def _picture_jobs(picture: Path, out: Path, sheet: Path | None, *, force: bool) -> list[_Job]:
-    from dcae_export.runtime.picture_file import check_picture_target
+    from dcae_export.pictures.picture_file import check_picture_target
 
     if sheet == out:
         raise UsageError(f"{out}: is named for both --out and --sheet; choose another for one")
@@ -211,7 +211,7 @@ def _reconstruct_all(
 
 
 def _similarity(image: "NDArray[np.uint8]", back: "NDArray[np.uint8]") -> float | None:
-    from dcae_export.runtime.metrics import ssim
+    from dcae_export.pictures.metrics import ssim
 
     try:
         return ssim(image, back)

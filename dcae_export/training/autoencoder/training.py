@@ -15,6 +15,7 @@ from dcae_export.models.presets import PRESETS
 from dcae_export.models.source import resolve
 from dcae_export.models.vgg import fetch_vgg16
 from dcae_export.models.weights import Checkpoint
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.autoencoder.adversarial import (
     adaptive_weight,
     discriminator_loss,
@@ -28,7 +29,6 @@ from dcae_export.training.autoencoder.perceptual import LPIPS, Perceptual, Struc
 from dcae_export.training.autoencoder.phases import Phase, PhaseNetwork
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe, PerceptualRecipe
 from dcae_export.training.autoencoder.scaling_factor import measure_scaling_factor
-from dcae_export.training.data.crops import TrainingCrop
 from dcae_export.training.data.image_folder import ImageFolderData
 from dcae_export.training.data.loading import Loading
 from dcae_export.training.data.mixture import MixtureSettings

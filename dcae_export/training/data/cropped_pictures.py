@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from dcae_export.errors import PictureError
-from dcae_export.training.data.crops import adm_crop
+from dcae_export.pictures.crops import adm_crop
+from dcae_export.pictures.skipped import Skip
+from dcae_export.pictures.usable_picture import read_found
 from dcae_export.training.data.labelled_pictures import LabelledPictures
 from dcae_export.training.data.loading import Failed, Loaded, load, to_batch
-from dcae_export.training.data.skipped import Skip
-from dcae_export.training.data.usable_picture import read_found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dcae_export.errors import PictureError
-from dcae_export.training.data.crops import Crop, EvaluationCrop, cut
-from dcae_export.training.data.file_names import FileNames
-from dcae_export.training.data.folder_scan import scan
+from dcae_export.pictures.crops import Crop, EvaluationCrop, cut
+from dcae_export.pictures.file_names import FileNames
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.skipped import MAX_FAILURES_IN_A_ROW, Skip, Skipped
+from dcae_export.pictures.usable_picture import read_usable
 from dcae_export.training.data.loading import (
     Failed,
     Loaded,
@@ -22,8 +24,6 @@ from dcae_export.training.data.loading import (
     to_batch,
 )
 from dcae_export.training.data.positions import Positions
-from dcae_export.training.data.skipped import MAX_FAILURES_IN_A_ROW, Skip, Skipped
-from dcae_export.training.data.usable_picture import read_usable
 
 # Apart from crops, which are drawn from (seed, sample), orders are drawn from (seed, epoch, this).
 _ORDER: Final = 1

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dcae_export.class_name import class_name_problem
 from dcae_export.errors import PictureError, UsageError
-from dcae_export.training.data.file_names import FileNames, names_digest
-from dcae_export.training.data.folder_scan import scan
-from dcae_export.training.data.skipped import Skipped
+from dcae_export.pictures.file_names import FileNames, names_digest
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.skipped import Skipped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dcae_export.errors import ConfigError, PictureError, ResourceError
-from dcae_export.runtime.pixels import to_tensor
-from dcae_export.training.data.skipped import Skip
+from dcae_export.pictures.pixels import to_tensor
+from dcae_export.pictures.skipped import Skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

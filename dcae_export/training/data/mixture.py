@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcae_export.errors import ConfigError, PictureError
-from dcae_export.runtime.picture_file import decode_picture
-from dcae_export.training.data.crops import Crop, cut
+from dcae_export.pictures.crops import Crop, cut
+from dcae_export.pictures.picture_file import decode_picture
+from dcae_export.pictures.skipped import MAX_FAILURES_IN_A_ROW, Skip, SkipReason
 from dcae_export.training.data.shard_stream import Reader, ShardOrder, ShardSource, ShardStream
-from dcae_export.training.data.skipped import MAX_FAILURES_IN_A_ROW, Skip, SkipReason
 
 # Pictures of each source that wait in each reader; WebDataset's own programs take about as many.
 SHUFFLE_BUFFER: Final = 256

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcae_export.errors import ConfigError, PictureError
+from dcae_export.pictures.skipped import Skip, SkipReason
 from dcae_export.training.data.shard_files import Shard, open_shard
-from dcae_export.training.data.skipped import Skip, SkipReason
 from dcae_export.training.data.tar_pictures import EncodedPicture, tar_pictures
 
 # Beside the number of pictures: a hundred 60-megapixel PNGs would be ten gigabytes.

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from dcae_export.errors import PictureError
-from dcae_export.training.data.crops import EvaluationCrop
+from dcae_export.pictures.crops import EvaluationCrop
+from dcae_export.pictures.skipped import Skipped
 from dcae_export.training.data.loading import (
     Failed,
     Loaded,
@@ -18,7 +19,6 @@ from dcae_export.training.data.loading import (
 )
 from dcae_export.training.data.mixture import Mixture, MixtureSettings
 from dcae_export.training.data.shard_stream import Reader
-from dcae_export.training.data.skipped import Skipped
 
 
 class ShardData:

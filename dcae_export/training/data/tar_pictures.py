@@ -13,9 +13,9 @@ from typing import BinaryIO, Final, Self
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import MAX_BYTES
-from dcae_export.runtime.picture_header import read_header
-from dcae_export.training.data.skipped import Skip, SkipReason, size_problem
+from dcae_export.pictures.picture_file import MAX_BYTES
+from dcae_export.pictures.picture_header import read_header
+from dcae_export.pictures.skipped import Skip, SkipReason, size_problem
 
 # The name of a file may take an extended header; those of other programs are a few kilobytes.
 _MAX_EXTENDED_HEADER_BYTES: Final = 2**20

@@ -15,11 +15,11 @@ import numpy as np
 from webdataset import TarWriter
 
 from dcae_export.errors import InputError, PictureError, ResourceError
-from dcae_export.folder_swap import sync_folder
-from dcae_export.runtime.picture_header import PictureFormat, read_header
-from dcae_export.training.data.file_names import FileNames
-from dcae_export.training.data.folder_scan import scan
-from dcae_export.training.data.skipped import Skip, Skipped, SkipReason
+from dcae_export.files.folder_swap import sync_folder
+from dcae_export.pictures.file_names import FileNames
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.picture_header import PictureFormat, read_header
+from dcae_export.pictures.skipped import Skip, Skipped, SkipReason
 
 _EXTENSIONS: Final = {
     PictureFormat.PNG: "png",

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn, optim
 
 from dcae_export.errors import ConfigError
+from dcae_export.files.whole_file import whole_file
 from dcae_export.models.dit import DiT, DiTConfig
 from dcae_export.models.finished_run import TRANSFORMER_NAME
 from dcae_export.models.identity import CUSTOM
@@ -20,7 +21,6 @@ from dcae_export.models.transformer_declaration import TransformerDeclaration
 from dcae_export.models.transformer_presets import configure, default_patch, diffusion_of
 from dcae_export.models.transformer_weights import TransformerCheckpoint, build_transformer
 from dcae_export.models.uvit import UViT, UViTConfig
-from dcae_export.runtime.whole_file import whole_file
 from dcae_export.sampling.schedule import Diffusion
 from dcae_export.training.diffusion.objective import objective
 from dcae_export.training.diffusion.recipe import DiffusionRecipe

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] - untyped
 from torch import Tensor
 
-from dcae_export.bundle.files import sha256
 from dcae_export.bundle.manifest import File
 from dcae_export.errors import InputError, WeightsError
-from dcae_export.folder_swap import sync_folder
+from dcae_export.files.folder_swap import sync_folder
+from dcae_export.files.sha256 import sha256
 from dcae_export.models.tensor_files import read_json_object, read_tensors
 
 FORMAT = 1

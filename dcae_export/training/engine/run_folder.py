@@ -11,10 +11,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
-from dcae_export.bundle.writer import writer_lock
 from dcae_export.errors import BusyError, InputError, ResourceError, WeightsError
-from dcae_export.folder_swap import sync_folder
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.folder_swap import sync_folder
+from dcae_export.files.whole_file import whole_file
+from dcae_export.files.writer_lock import writer_lock
 from dcae_export.training.engine.checkpoint import Checkpoint, open_checkpoint, write_checkpoint
 from dcae_export.training.engine.events import CheckpointUnusable
 

@@ -16,10 +16,10 @@ from pydantic import (
 from dcae_export.bundle.manifest import Items, Sha256, Size
 from dcae_export.class_name import ClassName
 from dcae_export.errors import InputError, RefusedError
+from dcae_export.files.plain_file import plain_file
+from dcae_export.files.whole_file import whole_file
 from dcae_export.models.latent_source import LatentSource
-from dcae_export.runtime.whole_file import whole_file
-from dcae_export.training.data.skipped import Skip
-from dcae_export.training.latents.plain_file import plain_file
+from dcae_export.pictures.skipped import Skip
 
 FORMAT_VERSION = 1
 CONTENTS_NAME = "latents.json"

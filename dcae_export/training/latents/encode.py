@@ -19,10 +19,10 @@ from dcae_export.errors import ResourceError, UsageError
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.sd_vae_config import SDVAEConfig
 from dcae_export.models.weights import Checkpoint
+from dcae_export.pictures.failures_in_a_row import FailuresInARow
+from dcae_export.pictures.skipped import Skip, Skipped
 from dcae_export.training.data.cropped_pictures import CroppedPictures, cropped_pictures
-from dcae_export.training.data.failures_in_a_row import FailuresInARow
 from dcae_export.training.data.labelled_pictures import LabelledPictures
-from dcae_export.training.data.skipped import Skip, Skipped
 from dcae_export.training.engine.processes import Processes
 from dcae_export.training.engine.settings import Precision
 from dcae_export.training.latents.batch import LatentBatch

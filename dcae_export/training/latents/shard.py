@@ -8,12 +8,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from dcae_export.bundle.files import sha256
 from dcae_export.errors import InputError, ParityError, RefusedError
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.plain_file import plain_file
+from dcae_export.files.sha256 import sha256
+from dcae_export.files.whole_file import whole_file
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import LatentContents
-from dcae_export.training.latents.plain_file import plain_file
 
 LATENTS = "latents"
 LABELS = "labels"

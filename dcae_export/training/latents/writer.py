@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from dcae_export.bundle.writer import writer_lock
 from dcae_export.errors import BusyError, InputError, PictureError, ResourceError
-from dcae_export.folder_swap import sync_folder
-from dcae_export.training.data.skipped import Skipped
+from dcae_export.files.folder_swap import sync_folder
+from dcae_export.files.writer_lock import writer_lock
+from dcae_export.pictures.skipped import Skipped
 from dcae_export.training.latents.contents import (
     CONTENTS_NAME,
     MAX_LISTED_SKIPS,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dcae_export.errors import InputError
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.whole_file import whole_file
 from dcae_export.training.engine.events import StepDone
 
 _STEP = "step"

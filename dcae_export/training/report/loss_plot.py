@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.whole_file import whole_file
 from dcae_export.training.report.loss_log import read_losses
 
 # The running mean is over this share of the steps: noise goes, a bend stays.

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from dcae_export.runtime.picture_file import write_picture
+from dcae_export.pictures.picture_file import write_picture
 from dcae_export.training.engine.events import Event, Sample, StepDone
 from dcae_export.training.report.loss_log import LossLog
 from dcae_export.training.report.sample_sheet import sample_sheet

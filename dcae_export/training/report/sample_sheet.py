@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcae_export.runtime.pixels import to_uint8
-from dcae_export.runtime.sheet import side_by_side
-from dcae_export.runtime.tile import tile
+from dcae_export.pictures.pixels import to_uint8
+from dcae_export.pictures.sheet import side_by_side
+from dcae_export.pictures.tile import tile
 
 
 def sample_sheet(images: Tensor, reconstructions: Tensor, *, step: int) -> NDArray[np.uint8]:

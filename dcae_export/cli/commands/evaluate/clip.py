@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option
 from dcae_export.cli.commands.evaluate.options import (
     batch_option,
     count_option,
@@ -13,7 +12,14 @@ from dcae_export.cli.commands.evaluate.options import (
     report_options,
     require_packages,
 )
-from dcae_export.cli.commands.evaluate.report import check_html, course_of, preparing, tell, versions
+from dcae_export.cli.commands.evaluate.report import (
+    check_html,
+    course_of,
+    preparing,
+    tell,
+    versions,
+)
+from dcae_export.cli.console import json_option
 
 EXAMPLES = (
     "dcae evaluate clip generated/ --clip clip-vit-large-patch14/",

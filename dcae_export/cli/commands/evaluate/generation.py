@@ -6,14 +6,20 @@ import click
 
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option, print_note
 from dcae_export.cli.commands.evaluate.options import (
     device_option,
     inception_help,
     report_options,
     require_packages,
 )
-from dcae_export.cli.commands.evaluate.report import check_html, course_of, preparing, tell, versions
+from dcae_export.cli.commands.evaluate.report import (
+    check_html,
+    course_of,
+    preparing,
+    tell,
+    versions,
+)
+from dcae_export.cli.console import json_option, print_note
 from dcae_export.cli.runtime_options import runtime_options
 
 EXAMPLES = (

@@ -6,7 +6,6 @@ import click
 
 from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option
 from dcae_export.cli.commands.evaluate.options import (
     batch_option,
     count_option,
@@ -16,7 +15,14 @@ from dcae_export.cli.commands.evaluate.options import (
     require_packages,
     size_option,
 )
-from dcae_export.cli.commands.evaluate.report import check_html, course_of, preparing, tell, versions
+from dcae_export.cli.commands.evaluate.report import (
+    check_html,
+    course_of,
+    preparing,
+    tell,
+    versions,
+)
+from dcae_export.cli.console import json_option
 from dcae_export.cli.runtime_options import open_autoencoder, runtime_options
 from dcae_export.errors import UsageError
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dcae_export import __version__
-from dcae_export.cli.console import print_json, print_note, print_table
 from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
+from dcae_export.cli.console import print_json, print_note, print_table
 from dcae_export.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check_html(html: Path | None, *, force: bool) -> None:
     Raises:
         InputError: It exists and force is not given, or there is no such folder.
     """
-    from dcae_export.runtime.whole_file import check_target
+    from dcae_export.files.whole_file import check_target
 
     if html is not None:
         check_target(html, force=force)

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option, print_json, print_note
 from dcae_export.cli.commands.evaluate.options import (
     batch_option,
     count_option,
@@ -17,6 +16,7 @@ from dcae_export.cli.commands.evaluate.options import (
     size_option,
 )
 from dcae_export.cli.commands.evaluate.report import course_of, preparing, versions
+from dcae_export.cli.console import json_option, print_json, print_note
 
 EXAMPLES = (
     "dcae evaluate statistics imagenet/train --out in512.npz --inception pt_inception.pth",
@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     from dcae_export.evaluation.metric_networks import inception_network
     from dcae_export.evaluation.pictures import EvaluatedPictures
     from dcae_export.evaluation.processes import joined_processes
-    from dcae_export.runtime.whole_file import check_target
+    from dcae_export.files.whole_file import check_target
 
     check_target(out, force=force)
     kept = out.with_name(f"{out.name}.progress")

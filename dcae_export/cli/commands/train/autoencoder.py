@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import print_json
-from dcae_export.cli.progress import Progress
 from dcae_export.cli.commands.train.run import (
     Request,
     carry_out,
@@ -17,6 +15,8 @@ from dcae_export.cli.commands.train.run import (
     out_option,
     require_packages,
 )
+from dcae_export.cli.console import print_json
+from dcae_export.cli.progress import Progress
 from dcae_export.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from picture_folders import fill
 
 from dcae_export.models import source
 from dcae_export.models.presets import PRESETS
-from dcae_export.training.data.skipped import Skip, Skipped, SkipReason
+from dcae_export.pictures.skipped import Skip, Skipped, SkipReason
 
 CHECKPOINT = small_checkpoint(shrink(PRESETS["dc-ae-f32c32-in-1.0"].config, depth=1))
 

@@ -6,7 +6,7 @@ import pytest
 from crafted_pictures import gradient
 
 from dcae_export.cli.pictures import names_for
-from dcae_export.runtime.picture_file import read_picture, write_picture
+from dcae_export.pictures.picture_file import read_picture, write_picture
 from dcae_export.runtime.provider import Provider
 
 

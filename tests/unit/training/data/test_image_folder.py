@@ -11,12 +11,12 @@ from picture_folders import SIDE, fill, number_of, numbers_of, plain_png, take
 from torch import Tensor
 
 from dcae_export.errors import ConfigError, PictureError
+from dcae_export.pictures.crops import TrainingCrop, adm_crop
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.skipped import SkipReason
 from dcae_export.training.data import image_folder as module
-from dcae_export.training.data.crops import TrainingCrop, adm_crop
-from dcae_export.training.data.folder_scan import scan
 from dcae_export.training.data.image_folder import ImageFolder, ImageFolderData
 from dcae_export.training.data.loading import Loading
-from dcae_export.training.data.skipped import SkipReason
 
 CROP = TrainingCrop(size=SIDE, min_area=0.5)
 

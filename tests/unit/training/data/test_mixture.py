@@ -9,9 +9,9 @@ import pytest
 from picture_folders import SIDE, number_of, write_shard
 
 from dcae_export.errors import ConfigError, PictureError
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.data import mixture as module
 from dcae_export.training.data import shard_stream
-from dcae_export.training.data.crops import TrainingCrop
 from dcae_export.training.data.loading import to_batch
 from dcae_export.training.data.mixture import Mixture, MixtureSettings
 from dcae_export.training.data.shard_files import LocalShard

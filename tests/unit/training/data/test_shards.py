@@ -6,7 +6,7 @@ from file_server import serve
 from picture_folders import SIDE, numbers_of, take, write_shard
 
 from dcae_export.errors import ConfigError, PictureError
-from dcae_export.training.data.crops import TrainingCrop
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.data.loading import Loading
 from dcae_export.training.data.mixture import MixtureSettings
 from dcae_export.training.data.shard_files import find_shards

@@ -6,8 +6,8 @@ import webdataset
 from crafted_pictures import every_kind, gradient
 from picture_folders import plain_png, tar
 
-from dcae_export.runtime.picture_file import MAX_BYTES
-from dcae_export.training.data.skipped import Skip, SkipReason
+from dcae_export.pictures.picture_file import MAX_BYTES
+from dcae_export.pictures.skipped import Skip, SkipReason
 from dcae_export.training.data.tar_pictures import EncodedPicture, tar_pictures
 
 

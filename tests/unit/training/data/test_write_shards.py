@@ -6,8 +6,8 @@ import pytest
 from picture_folders import SIDE, fill, numbers_of, plain_png
 
 from dcae_export.errors import InputError, PictureError, ResourceError
+from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.data import write_shards as module
-from dcae_export.training.data.crops import TrainingCrop
 from dcae_export.training.data.loading import Loading
 from dcae_export.training.data.mixture import MixtureSettings
 from dcae_export.training.data.shard_files import find_shards

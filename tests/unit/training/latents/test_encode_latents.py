@@ -21,8 +21,8 @@ from dcae_export.errors import (
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import Checkpoint
-from dcae_export.runtime.pixels import to_tensor
-from dcae_export.training.data import failures_in_a_row
+from dcae_export.pictures import failures_in_a_row
+from dcae_export.pictures.pixels import to_tensor
 from dcae_export.training.data.labelled_pictures import find_pictures
 from dcae_export.training.latents import encode as module
 from dcae_export.training.latents.encode import EncodedLatents, EncodingSettings, encode_latents

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from latent_folders import PER_SHARD, empty_contents
 
 from dcae_export.errors import InputError
-from dcae_export.training.data.skipped import Skip, SkipReason
+from dcae_export.pictures.skipped import Skip, SkipReason
 from dcae_export.training.latents.contents import (
     CONTENTS_NAME,
     LatentContents,

@@ -4,7 +4,7 @@ from autoencoders import small_checkpoint
 from tiny_encodings import CONFIG, noise
 
 from dcae_export.models.weights import load_autoencoder
-from dcae_export.runtime.pixels import to_tensor
+from dcae_export.pictures.pixels import to_tensor
 from dcae_export.training.latents.encoder import LatentEncoder
 
 CPU = torch.device("cpu")

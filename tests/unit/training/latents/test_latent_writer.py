@@ -7,7 +7,7 @@ from latent_folders import empty_contents, files_of, numbers_of, shard_of, write
 
 from dcae_export.errors import BusyError, InputError, PictureError, ResourceError
 from dcae_export.models.latent_source import LatentSource
-from dcae_export.training.data.skipped import Skip, Skipped, SkipReason
+from dcae_export.pictures.skipped import Skip, Skipped, SkipReason
 from dcae_export.training.latents import writer as module
 from dcae_export.training.latents.contents import (
     LatentContents,

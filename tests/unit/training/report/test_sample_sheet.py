@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from training_recipes import sample
 
-from dcae_export.runtime.pixels import to_uint8
-from dcae_export.runtime.sheet import side_by_side
+from dcae_export.pictures.pixels import to_uint8
+from dcae_export.pictures.sheet import side_by_side
 from dcae_export.training.report.sample_sheet import sample_sheet
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from crafted_pictures import gradient
 
-from dcae_export.runtime.sheet import side_by_side
+from dcae_export.pictures.sheet import side_by_side
 
 
 def contains(sheet: np.ndarray, panel: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.metrics import psnr_db, ssim
+from dcae_export.pictures.metrics import psnr_db, ssim
 
 # Both sum in float64, in another order; scikit-image weighs with the same Gaussian.
 SSIM_TOLERANCE = 1e-9

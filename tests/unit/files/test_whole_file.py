@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dcae_export.errors import InputError, ResourceError
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.whole_file import whole_file
 
 
 def test_the_name_appears_with_the_whole_content(tmp_path):

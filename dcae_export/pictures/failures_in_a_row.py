@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcae_export.errors import PictureError
-from dcae_export.training.data.skipped import MAX_FAILURES_IN_A_ROW, Skip
+from dcae_export.pictures.skipped import MAX_FAILURES_IN_A_ROW, Skip
 
 
 class FailuresInARow:

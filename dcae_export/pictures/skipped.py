@@ -1,4 +1,4 @@
-"""Which pictures are left out of the training data, and the record of them."""
+"""Which pictures are left out, and the record of them."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Self
 
-from dcae_export.runtime.picture_file import MAX_PIXELS
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.whole_file import whole_file
+from dcae_export.pictures.picture_file import MAX_PIXELS
 
 # More lines than anyone reads, and few enough that a million bad pictures cost no memory.
 MAX_LISTED: Final = 10_000

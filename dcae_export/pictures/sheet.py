@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.runtime.metrics import psnr_db, ssim
+from dcae_export.pictures.metrics import psnr_db, ssim
 
 _ERROR_GAIN: Final = 4
 # Captions fit over columns this wide; smaller pictures are enlarged.

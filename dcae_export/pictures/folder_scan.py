@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import MAX_BYTES, SUFFIXES
-from dcae_export.runtime.picture_header import read_size
-from dcae_export.training.data.file_names import FileNames
-from dcae_export.training.data.skipped import Skip, Skipped, SkipReason, size_problem
+from dcae_export.pictures.file_names import FileNames
+from dcae_export.pictures.picture_file import MAX_BYTES, SUFFIXES
+from dcae_export.pictures.picture_header import read_size
+from dcae_export.pictures.skipped import Skip, Skipped, SkipReason, size_problem
 
 # A picture's size stands here unless longer metadata precede it; then the whole file is read.
 _START_BYTES: Final = 2**16

@@ -19,7 +19,7 @@ from crafted_pictures import (
 from numpy.typing import NDArray
 
 from dcae_export.errors import InputError, PictureError, ResourceError, UsageError
-from dcae_export.runtime.picture_file import (
+from dcae_export.pictures.picture_file import (
     SUFFIXES,
     Alpha,
     decode_picture,

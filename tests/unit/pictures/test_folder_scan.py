@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from picture_folders import fill, plain_png
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import MAX_BYTES
-from dcae_export.training.data.file_names import FileNames
-from dcae_export.training.data.folder_scan import scan
-from dcae_export.training.data.skipped import SkipReason
+from dcae_export.pictures.file_names import FileNames
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.picture_file import MAX_BYTES
+from dcae_export.pictures.skipped import SkipReason
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="names and pipes of Linux")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcae_export.errors import ConfigError
-from dcae_export.training.data.crops import (
+from dcae_export.pictures.crops import (
     EvaluationCrop,
     TrainingCrop,
     adm_crop,

@@ -1,7 +1,7 @@
 import pytest
 
-from dcae_export.training.data import skipped as module
-from dcae_export.training.data.skipped import Skip, Skipped, SkipReason, size_problem
+from dcae_export.pictures import skipped as module
+from dcae_export.pictures.skipped import Skip, Skipped, SkipReason, size_problem
 
 
 def unreadable(name: str) -> Skip:

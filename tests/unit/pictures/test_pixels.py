@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dcae_export.errors import ParityError
-from dcae_export.runtime.pixels import to_tensor, to_uint8
+from dcae_export.pictures.pixels import to_tensor, to_uint8
 
 
 def test_tensors_are_scaled_in_float32():

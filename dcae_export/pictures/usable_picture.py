@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import read_picture
-from dcae_export.training.data.skipped import Skip, SkipReason, size_problem
+from dcae_export.pictures.picture_file import read_picture
+from dcae_export.pictures.skipped import Skip, SkipReason, size_problem
 
 
 def read_usable(folder: Path, name: str, *, min_side: int) -> NDArray[np.uint8] | Skip:

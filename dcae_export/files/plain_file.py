@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
-from dcae_export.bundle.files import is_link
 from dcae_export.errors import InputError, RefusedError
+from dcae_export.files.link import is_link
 
 
 def plain_file(folder: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ from crafted_pictures import (
 )
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_header import (
+from dcae_export.pictures.picture_header import (
     MAX_JPEG_SCANS,
     MAX_SEGMENTS,
     PictureFormat,

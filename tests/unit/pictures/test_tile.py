@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dcae_export.runtime.tile import tile
+from dcae_export.pictures.tile import tile
 
 
 def flat(*levels: int) -> np.ndarray:

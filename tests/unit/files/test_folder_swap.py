@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from bundle_factory import write_tiny_bundle
 
-from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
-from dcae_export.folder_swap import put_in_place, recover
+from dcae_export.files import folder_swap
+from dcae_export.files.folder_swap import put_in_place, recover
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcae_export.errors import PictureError, UsageError
-from dcae_export.runtime.picture_header import PictureFormat, PictureHeader, read_header
-from dcae_export.runtime.whole_file import check_target, require_free, whole_file
+from dcae_export.files.whole_file import check_target, require_free, whole_file
+from dcae_export.pictures.picture_header import PictureFormat, PictureHeader, read_header
 
 MAX_PIXELS: Final = 2**26
 MAX_BYTES: Final = 256 * 2**20
