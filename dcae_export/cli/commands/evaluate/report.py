@@ -14,14 +14,14 @@ from dcae_export.cli.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from dcae_export.evaluation.processes import Processes
+    from dcae_export.evaluation.processes import JoinedProcesses
     from dcae_export.evaluation.result import Figure, Result
     from dcae_export.evaluation.share import Course
 
 
 @contextmanager
 def course_of(
-    stage: str, *, items: int, processes: "Processes", out: Path | None, restart: bool
+    stage: str, *, items: int, processes: "JoinedProcesses", out: Path | None, restart: bool
 ) -> "Generator[Course]":
     """The course of an evaluation, whose main process shows how far it is."""
     from dcae_export.evaluation.share import Course
@@ -33,7 +33,7 @@ def course_of(
         yield Course(processes=processes, out=out, restart=restart, on_progress=progress)
 
 
-def preparing(processes: "Processes") -> AbstractContextManager[object]:
+def preparing(processes: "JoinedProcesses") -> AbstractContextManager[object]:
     """Show in the main process that pictures are looked for and networks loaded."""
     return Progress("preparing") if processes.is_main else nullcontext()
 
