@@ -26,7 +26,7 @@ from dcae_export.training.engine.events import (
 from dcae_export.training.engine.interruption import Interruption
 from dcae_export.training.engine.pace import Pace
 from dcae_export.training.engine.processes import Processes
-from dcae_export.training.engine.progress import Progress
+from dcae_export.training.engine.progress import RunProgress
 from dcae_export.training.engine.protocols import NETWORK, AnyBatch, Data, Training
 from dcae_export.training.engine.run_folder import RunFolder
 from dcae_export.training.engine.settings import EngineSettings
@@ -143,7 +143,7 @@ class _Run(Generic[AnyBatch]):
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint."""
-        progress = Progress.read(checkpoint)
+        progress = RunProgress.read(checkpoint)
         processes = self._processes
         if len(progress.positions) != processes.count:
             raise ConfigError(
@@ -287,7 +287,7 @@ class _Run(Generic[AnyBatch]):
         positions = self._processes.gather(self._position)
         written = None
         if self._processes.is_main:
-            progress = Progress(
+            progress = RunProgress(
                 step=self._step,
                 updates=0 if components.ema is None else components.ema.updates,
                 skipped=self._skipped,

@@ -10,7 +10,7 @@ from dcae_export.training.engine.checkpoint import Checkpoint
 Count = Annotated[int, Field(ge=0)]
 
 
-class Progress(BaseModel):
+class RunProgress(BaseModel):
     """Counters and positions after ``step`` steps.
 
     ``updates`` counts those of the averages, ``skipped`` the steps that moved nothing, ``skipped_in_a_row`` the

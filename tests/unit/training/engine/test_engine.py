@@ -33,7 +33,7 @@ from dcae_export.training.engine.events import (
     StepSkipped,
 )
 from dcae_export.training.engine.processes import Processes
-from dcae_export.training.engine.progress import Progress
+from dcae_export.training.engine.progress import RunProgress
 from dcae_export.training.engine.run_folder import RunFolder
 from dcae_export.training.engine.settings import Precision
 
@@ -159,7 +159,7 @@ def test_accumulated_batches_are_resumed_at_their_step(tmp_path):
         run(tmp_path / "parts", accumulation=3, on_event=stop_at(5))
     run(tmp_path / "parts", accumulation=3, resume=True)
     assert last_checkpoint(tmp_path / "parts") == last_checkpoint(tmp_path / "whole")
-    assert Progress.read(newest(tmp_path / "parts")).positions == [{"batch": 24}]
+    assert RunProgress.read(newest(tmp_path / "parts")).positions == [{"batch": 24}]
 
 
 def test_two_batches_that_are_accumulated_are_one_of_twice_the_size(tmp_path):
@@ -211,7 +211,7 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_counted(tmp_path):
     (skipped,) = [event for event in events if isinstance(event, StepSkipped)]
     assert (skipped.step, skipped.in_a_row, skipped.skipped) == (6, 1, 1)
     assert not torch.tensor(skipped.losses["l1"]).isfinite()
-    progress = Progress.read(newest(tmp_path))
+    progress = RunProgress.read(newest(tmp_path))
     assert (progress.updates, progress.skipped, progress.skipped_in_a_row) == (5, 1, 1)
     assert progress.positions == [{"batch": 6}]
 
@@ -281,7 +281,7 @@ def test_a_loss_scale_that_can_be_lowered_does_not_end_the_run(tmp_path, monkeyp
 def test_the_loss_scale_is_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "Processes", scaled(1024.0))
     run(tmp_path / "whole")
-    scaler = Progress.read(newest(tmp_path / "whole")).scaler
+    scaler = RunProgress.read(newest(tmp_path / "whole")).scaler
     assert scaler is not None
     assert scaler["scale"] == 1024.0 * 2**4
     with pytest.raises(StoppedError):
@@ -376,7 +376,7 @@ def test_a_module_without_an_optimizer_is_no_part_of_a_checkpoint(tmp_path):
 
 def test_a_run_of_two_processes_is_not_resumed_by_one(tmp_path):
     run(tmp_path, steps=1)
-    progress = Progress.read(newest(tmp_path))
+    progress = RunProgress.read(newest(tmp_path))
     of_two = progress.model_copy(update={"positions": progress.positions * 2})
     RunFolder(tmp_path).write(step=2, arrays={}, state=of_two.model_dump())
     with pytest.raises(

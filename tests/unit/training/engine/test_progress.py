@@ -4,9 +4,9 @@ import pytest
 
 from dcae_export.errors import WeightsError
 from dcae_export.training.engine.checkpoint import Checkpoint
-from dcae_export.training.engine.progress import Progress
+from dcae_export.training.engine.progress import RunProgress
 
-WHOLE = Progress(
+WHOLE = RunProgress(
     step=100,
     updates=98,
     skipped=2,
@@ -22,10 +22,10 @@ def stored(folder, content) -> Checkpoint:
 
 
 def test_progress_is_read_as_it_was_written(tmp_path):
-    assert Progress.read(stored(tmp_path, WHOLE.model_dump())) == WHOLE
+    assert RunProgress.read(stored(tmp_path, WHOLE.model_dump())) == WHOLE
 
 
 @pytest.mark.parametrize("change", [{"step": -1}, {"step": "100"}, {"more": 1}, {"positions": 3}])
 def test_another_state_is_refused(tmp_path, change):
     with pytest.raises(WeightsError, match="its state is not that of a training"):
-        Progress.read(stored(tmp_path, WHOLE.model_dump() | change))
+        RunProgress.read(stored(tmp_path, WHOLE.model_dump() | change))
