@@ -12,8 +12,8 @@ from dcae_export.pictures.skipped import Skipped
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import (
     LatentContents,
-    LatentShard,
     PictureList,
+    ShardRecord,
     shard_name,
 )
 from dcae_export.training.latents.data import LatentData
@@ -74,13 +74,13 @@ def numbers_of(latents: Tensor) -> list[int]:
 
 def shard_of(
     folder: Path, contents: LatentContents, shard: int, kept: Sequence[int]
-) -> LatentShard:
+) -> ShardRecord:
     """Write one file with the latents of these numbers."""
     labels = None if contents.classes is None else labels_of(kept)
     digest = write_shard(
         folder / shard_name(shard), LatentBatch(latents=latents_of(kept), labels=labels)
     )
-    return LatentShard(file=shard_name(shard), count=len(kept), sha256=digest, skipped=())
+    return ShardRecord(file=shard_name(shard), count=len(kept), sha256=digest, skipped=())
 
 
 def write_folder(

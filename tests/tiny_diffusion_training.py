@@ -13,8 +13,8 @@ from dcae_export.training.diffusion.recipe import DiffusionRecipe
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import (
     LatentContents,
-    LatentShard,
     PictureList,
+    ShardRecord,
     shard_name,
     write_contents,
 )
@@ -136,7 +136,7 @@ def small_declaration(family: str = "uvit", **changes: object) -> TransformerDec
     )
 
 
-def _write_shard(folder: Path, number: int, latents: Tensor, labels: Tensor | None) -> LatentShard:
+def _write_shard(folder: Path, number: int, latents: Tensor, labels: Tensor | None) -> ShardRecord:
     name = shard_name(number)
     digest = write_shard(folder / name, LatentBatch(latents=latents, labels=labels))
-    return LatentShard(file=name, count=len(latents), sha256=digest, skipped=())
+    return ShardRecord(file=name, count=len(latents), sha256=digest, skipped=())

@@ -45,7 +45,7 @@ class PictureList(_Record):
     sha256: Sha256
 
 
-class LatentShard(_Record):
+class ShardRecord(_Record):
     """One file: how many latents it holds, and which pictures of its run have none.
 
     ``skipped`` lists no more than ``MAX_LISTED_SKIPS`` pictures in all shards.
@@ -77,7 +77,7 @@ class LatentContents(_Record):
     pictures: PictureList
     pictures_per_shard: Size
     count: _Count
-    shards: Items[LatentShard]
+    shards: Items[ShardRecord]
     complete: bool
 
     @property

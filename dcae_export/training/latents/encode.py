@@ -29,8 +29,8 @@ from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import (
     FORMAT_VERSION,
     LatentContents,
-    LatentShard,
     PictureList,
+    ShardRecord,
     latent_bytes,
     shard_name,
 )
@@ -189,7 +189,7 @@ class _Encoding:
 
     def _encode(
         self, contents: LatentContents, number: int, crops: Iterator[CroppedPictures]
-    ) -> LatentShard:
+    ) -> ShardRecord:
         latents = [torch.empty(0, *contents.shape)]
         kept: list[int] = []
         skips: list[Skip] = []
@@ -208,7 +208,7 @@ class _Encoding:
         name = shard_name(number)
         content = LatentBatch(latents=torch.cat(latents), labels=labels)
         digest = write_shard(self._target / name, content)
-        return LatentShard(file=name, count=len(kept), sha256=digest, skipped=tuple(skips))
+        return ShardRecord(file=name, count=len(kept), sha256=digest, skipped=tuple(skips))
 
     def _encode_batch(self, batch: CroppedPictures) -> Tensor:
         try:

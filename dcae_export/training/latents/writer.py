@@ -16,7 +16,7 @@ from dcae_export.training.latents.contents import (
     MAX_LISTED_SKIPS,
     SHARDS,
     LatentContents,
-    LatentShard,
+    ShardRecord,
     latent_bytes,
     read_contents,
     write_contents,
@@ -82,7 +82,7 @@ def require_same(target: Path, *, stored: LatentContents, wanted: LatentContents
             )
 
 
-def append(target: Path, contents: LatentContents, shards: Sequence[LatentShard]) -> LatentContents:
+def append(target: Path, contents: LatentContents, shards: Sequence[ShardRecord]) -> LatentContents:
     """Make shards, whose files are there, a part of the folder.
 
     Raises:
@@ -90,7 +90,7 @@ def append(target: Path, contents: LatentContents, shards: Sequence[LatentShard]
         ResourceError: The disk is full.
     """
     room = MAX_LISTED_SKIPS - sum(len(shard.skipped) for shard in contents.shards)
-    listed: list[LatentShard] = []
+    listed: list[ShardRecord] = []
     for shard in shards:
         listed.append(shard.model_copy(update={"skipped": shard.skipped[: max(room, 0)]}))
         room -= len(shard.skipped)

@@ -11,7 +11,7 @@ from dcae_export.pictures.skipped import Skip, SkipReason
 from dcae_export.training.latents.contents import (
     CONTENTS_NAME,
     LatentContents,
-    LatentShard,
+    ShardRecord,
     latent_bytes,
     read_contents,
     shard_name,
@@ -19,8 +19,8 @@ from dcae_export.training.latents.contents import (
 )
 
 
-def shard(number: int, count: int, *skips: Skip) -> LatentShard:
-    return LatentShard(file=shard_name(number), count=count, sha256="2" * 64, skipped=skips)
+def shard(number: int, count: int, *skips: Skip) -> ShardRecord:
+    return ShardRecord(file=shard_name(number), count=count, sha256="2" * 64, skipped=skips)
 
 
 def grown(contents: LatentContents, **changes: object) -> LatentContents:
