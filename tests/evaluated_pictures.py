@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from skimage import color, data
 
 from benchmarks.study_pictures import HELD_OUT, PHOTOGRAPHS, draw_picture
-from dcae_export.runtime.picture_file import write_picture
+from dcae_export.pictures.picture_file import write_picture
 
 Picture = NDArray[np.uint8]
 

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from dcae_export.models.latent_source import LatentSource
-from dcae_export.training.latent_batch import LatentBatch
-from dcae_export.training.latent_contents import (
+from dcae_export.pictures.skipped import Skipped
+from dcae_export.training.latents.batch import LatentBatch
+from dcae_export.training.latents.contents import (
     LatentContents,
-    LatentShard,
     PictureList,
+    ShardRecord,
     shard_name,
 )
-from dcae_export.training.latent_data import LatentData
-from dcae_export.training.latent_shard import write_shard
-from dcae_export.training.latent_writer import append, begun, complete
-from dcae_export.training.skipped import Skipped
+from dcae_export.training.latents.data import LatentData
+from dcae_export.training.latents.shard import write_shard
+from dcae_export.training.latents.writer import append, begun, complete
 
 SHAPE = (3, 2, 2)
 PER_SHARD = 4
@@ -74,13 +74,13 @@ def numbers_of(latents: Tensor) -> list[int]:
 
 def shard_of(
     folder: Path, contents: LatentContents, shard: int, kept: Sequence[int]
-) -> LatentShard:
+) -> ShardRecord:
     """Write one file with the latents of these numbers."""
     labels = None if contents.classes is None else labels_of(kept)
     digest = write_shard(
         folder / shard_name(shard), LatentBatch(latents=latents_of(kept), labels=labels)
     )
-    return LatentShard(file=shard_name(shard), count=len(kept), sha256=digest, skipped=())
+    return ShardRecord(file=shard_name(shard), count=len(kept), sha256=digest, skipped=())
 
 
 def write_folder(

@@ -11,8 +11,8 @@ from crafted_pictures import encode
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcae_export.training.image_folder import ImageFolderData
-from dcae_export.training.shards import ShardData
+from dcae_export.training.data.image_folder import ImageFolderData
+from dcae_export.training.data.shards import ShardData
 
 SIDE = 8
 

@@ -9,16 +9,16 @@ from torch import Tensor
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.transformer_declaration import TransformerDeclaration
 from dcae_export.models.transformer_presets import configure, diffusion_of
-from dcae_export.training.diffusion_recipe import DiffusionRecipe
-from dcae_export.training.latent_batch import LatentBatch
-from dcae_export.training.latent_contents import (
+from dcae_export.training.diffusion.recipe import DiffusionRecipe
+from dcae_export.training.latents.batch import LatentBatch
+from dcae_export.training.latents.contents import (
     LatentContents,
-    LatentShard,
     PictureList,
+    ShardRecord,
     shard_name,
     write_contents,
 )
-from dcae_export.training.latent_shard import write_shard
+from dcae_export.training.latents.shard import write_shard
 from dcae_export.yaml_file import load
 
 FAMILIES = ("dit", "uvit", "usit")
@@ -136,7 +136,7 @@ def small_declaration(family: str = "uvit", **changes: object) -> TransformerDec
     )
 
 
-def _write_shard(folder: Path, number: int, latents: Tensor, labels: Tensor | None) -> LatentShard:
+def _write_shard(folder: Path, number: int, latents: Tensor, labels: Tensor | None) -> ShardRecord:
     name = shard_name(number)
     digest = write_shard(folder / name, LatentBatch(latents=latents, labels=labels))
-    return LatentShard(file=name, count=len(latents), sha256=digest, skipped=())
+    return ShardRecord(file=name, count=len(latents), sha256=digest, skipped=())

@@ -12,7 +12,7 @@ from crafted_pictures import encode
 from numpy.typing import NDArray
 
 from dcae_export.models.presets import PRESETS
-from dcae_export.training import encode_latents
+from dcae_export.training.latents import encode as encode_latents
 
 SIDE_PIXELS = 64
 # f64 at a sixteenth of its widths and a block a stage: eight channels, one position for 64 pixels.

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from dcae_export.errors import DcaeError
-from dcae_export.training.ema import EMASettings
-from dcae_export.training.engine import Outcome, train
-from dcae_export.training.events import CheckpointUnusable, Event
-from dcae_export.training.learning_rate import WarmUp
-from dcae_export.training.run_folder import RunFolder
-from dcae_export.training.settings import EngineSettings, Precision
+from dcae_export.training.engine.ema import EMASettings
+from dcae_export.training.engine.engine import Outcome, train
+from dcae_export.training.engine.events import CheckpointUnusable, Event
+from dcae_export.training.engine.learning_rate import WarmUp
+from dcae_export.training.engine.run_folder import RunFolder
+from dcae_export.training.engine.settings import EngineSettings, Precision
 
 SIDE = 8
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from dcae_export.training.events import Sample, StepDone
-from dcae_export.training.recipe import AutoencoderRecipe
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+from dcae_export.training.engine.events import Sample, StepDone
 from dcae_export.yaml_file import load
 
 # What cannot be left out.

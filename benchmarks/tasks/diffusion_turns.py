@@ -14,11 +14,11 @@ from torch import nn, optim
 from benchmarks.machine import peak_bytes
 from dcae_export.models.transformer_presets import transformer_preset
 from dcae_export.models.transformer_weights import build_transformer
-from dcae_export.training.diffusion_recipe import DiffusionRecipe
-from dcae_export.training.diffusion_training import DiffusionTraining
+from dcae_export.training.diffusion.recipe import DiffusionRecipe
+from dcae_export.training.diffusion.training import DiffusionTraining
+from dcae_export.training.engine.protocols import NETWORK
 from dcae_export.training.initialization import initialize_transformer
-from dcae_export.training.latent_batch import LatentBatch
-from dcae_export.training.protocols import NETWORK
+from dcae_export.training.latents.batch import LatentBatch
 
 
 class DiffusionTurns:

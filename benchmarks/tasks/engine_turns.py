@@ -16,14 +16,14 @@ from benchmarks.tasks.small_training import narrow_config, train_network
 from benchmarks.tasks.training import write_photographs
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.state import state_digest
-from dcae_export.training.crops import TrainingCrop
-from dcae_export.training.events import Event
-from dcae_export.training.image_folder import ImageFolderData
+from dcae_export.pictures.crops import TrainingCrop
+from dcae_export.training.autoencoder.perceptual import Structure
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+from dcae_export.training.data.image_folder import ImageFolderData
+from dcae_export.training.data.loading import Loading
+from dcae_export.training.engine.events import Event
+from dcae_export.training.engine.protocols import Data
 from dcae_export.training.initialization import initialize
-from dcae_export.training.loading import Loading
-from dcae_export.training.perceptual import Structure
-from dcae_export.training.protocols import Data
-from dcae_export.training.recipe import AutoencoderRecipe
 
 _VARIANT, _LATENT_CHANNELS = "f64", 128
 

@@ -15,12 +15,12 @@ from dcae_export.models.autoencoder import (
 )
 from dcae_export.models.network import Network
 from dcae_export.models.presets import PRESETS, preset_name
-from dcae_export.training.autoencoder_training import AutoencoderTraining
-from dcae_export.training.engine import train
-from dcae_export.training.events import Event
-from dcae_export.training.protocols import Data
-from dcae_export.training.recipe import AutoencoderRecipe
-from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+from dcae_export.training.autoencoder.training import AutoencoderTraining
+from dcae_export.training.engine.engine import train
+from dcae_export.training.engine.events import Event
+from dcae_export.training.engine.protocols import Data
+from dcae_export.training.engine.run_folder import RunFolder
 
 # Where PhaseNetwork keeps the autoencoder.
 _PREFIX = "network."

@@ -24,14 +24,14 @@ from torch import Tensor
 
 from benchmarks.tasks.small_training import narrow_config, train_network
 from dcae_export.models.autoencoder import Autoencoder
-from dcae_export.runtime.metrics import psnr_db
-from dcae_export.runtime.picture_file import read_picture
-from dcae_export.runtime.pixels import to_tensor, to_uint8
-from dcae_export.training.crops import TrainingCrop, adm_crop, cut
-from dcae_export.training.events import Event, StepDone
+from dcae_export.pictures.crops import TrainingCrop, adm_crop, cut
+from dcae_export.pictures.metrics import psnr_db
+from dcae_export.pictures.picture_file import read_picture
+from dcae_export.pictures.pixels import to_tensor, to_uint8
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
+from dcae_export.training.data.loading import to_batch
+from dcae_export.training.engine.events import Event, StepDone
 from dcae_export.training.initialization import initialize
-from dcae_export.training.loading import to_batch
-from dcae_export.training.recipe import AutoencoderRecipe
 
 Picture = NDArray[np.uint8]
 

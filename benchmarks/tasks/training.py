@@ -29,10 +29,10 @@ def train_steps(recipe: str, init_from: str | None, settings: dict[str, str]) ->
     ``steps_peak_bytes`` is that of the steps after the first, without the beginning, checkpoints and the end.
     """
     recipe_files = importlib.import_module("dcae_export.recipe_files")
-    recipes = importlib.import_module("dcae_export.training.recipe")
+    recipes = importlib.import_module("dcae_export.training.autoencoder.recipe")
     yaml_file = importlib.import_module("dcae_export.yaml_file")
-    training = importlib.import_module("dcae_export.training.autoencoder_training")
-    events = importlib.import_module("dcae_export.training.events")
+    training = importlib.import_module("dcae_export.training.autoencoder.training")
+    events = importlib.import_module("dcae_export.training.engine.events")
     path = recipe_files.find_recipe(recipe, kind="train")
     chosen = yaml_file.load(path, recipes.AutoencoderRecipe, overrides=settings)
     chosen = chosen.model_copy(update={"init_from": init_from})

@@ -1,15 +1,13 @@
 """Open a file inside a folder without ever following a link out of it."""
 
-import hashlib
 import io
 import os
 import stat
 from pathlib import Path
 
 from dcae_export.errors import BundleError, RefusedError
+from dcae_export.files.link import is_link
 
-# Windows' junctions lead elsewhere as links do, yet lstat does not call them links.
-_JUNCTION_TAG = 0xA0000003
 # O_NONBLOCK: a file that became a pipe after it was looked at must not hang the reader.
 _OPEN_FLAGS = (
     os.O_RDONLY
@@ -17,11 +15,6 @@ _OPEN_FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-
-
-def is_link(status: os.stat_result) -> bool:
-    """Whether an lstat result is of something that leads to another place."""
-    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _JUNCTION_TAG
 
 
 def regular_file_status(root: Path, name: str) -> os.stat_result:
@@ -74,8 +67,3 @@ def open_inside(root: Path, name: str) -> io.BufferedReader:
         file.close()
         raise RefusedError(f"{name}: replaced by another file while it was opened")
     return file
-
-
-def sha256(file: io.BufferedReader) -> str:
-    """The digest of what is left in ``file``, read in pieces."""
-    return hashlib.file_digest(file, "sha256").hexdigest()

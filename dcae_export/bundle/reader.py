@@ -10,9 +10,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.array_header import MAX_HEADER_BYTES, parse_array_header
 from dcae_export.bundle import graph_file
-from dcae_export.bundle.files import open_inside, regular_file_status, sha256
+from dcae_export.bundle.files import open_inside, regular_file_status
 from dcae_export.bundle.manifest import (
     FORMAT_VERSION_KEY,
     MANIFEST_NAME,
@@ -24,7 +23,9 @@ from dcae_export.bundle.manifest import (
 )
 from dcae_export.bundle.manifest_file import read_manifest
 from dcae_export.errors import BundleError, RefusedError
-from dcae_export.folder_swap import previous_path
+from dcae_export.files.array_header import MAX_HEADER_BYTES, parse_array_header
+from dcae_export.files.folder_swap import previous_path
+from dcae_export.files.sha256 import sha256
 
 # Protobuf's own limit; larger weights are external.
 _MAX_GRAPH_BYTES = 2**31 - 1

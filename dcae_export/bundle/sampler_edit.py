@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dcae_export.bundle.manifest import MANIFEST_NAME, Samplers, SamplerTable
 from dcae_export.bundle.manifest_file import manifest_text, parse_manifest, read_manifest
-from dcae_export.bundle.writer import writer_lock
 from dcae_export.errors import BundleError, UsageError
+from dcae_export.files.writer_lock import writer_lock
 from dcae_export.sampling.solvers import make_table
 
 # Hidden, and so none that a manifest can list.

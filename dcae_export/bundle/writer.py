@@ -10,14 +10,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
-
-from dcae_export.bundle.files import is_link, open_inside, regular_file_status, sha256
+from dcae_export.bundle.files import open_inside, regular_file_status
 from dcae_export.bundle.manifest import MANIFEST_NAME, RELATIVE_PATH_PATTERN, File, Manifest
 from dcae_export.bundle.manifest_file import is_bundle, manifest_text
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import BundleError, BusyError, RefusedError, ResourceError
-from dcae_export.folder_swap import put_in_place, recover, sync_folder
+from dcae_export.errors import BundleError, RefusedError, ResourceError
+from dcae_export.files.folder_swap import put_in_place, recover, sync_folder
+from dcae_export.files.link import is_link
+from dcae_export.files.sha256 import sha256
+from dcae_export.files.writer_lock import writer_lock
 
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -187,26 +188,6 @@ class BundleWriter:
             if error.errno in _DISK_FULL:
                 raise ResourceError(f"{self.target}: the disk is full; make room") from error
             raise BundleError(f"{self.target}: cannot be written ({error})") from error
-
-
-@contextmanager
-def writer_lock(target: Path, *, wait: bool = False) -> Generator[None]:
-    """Be the one process that writes ``target``.
-
-    Raises:
-        BusyError: Another one is, and ``wait`` is off.
-    """
-    lock = FileLock(target.with_name(f".{target.name}.lock"), thread_local=False)
-    try:
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout as error:
-        raise BusyError(
-            f"{target}: another process is writing it; try later, or --wait for it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _staging_path(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: one file per command, its imports inside the command."""
+"""The command line: a module for each command, its imports inside the command."""
 
 import sys
 
@@ -13,7 +13,7 @@ def main() -> None:
 
 def export_main() -> None:
     """Run the program ``dcae-export``, which is ``dcae export``."""
-    from dcae_export.cli.export import command
+    from dcae_export.cli.commands.export import command
     from dcae_export.cli.failures import run
 
     sys.exit(run(command, prog_name="dcae-export"))

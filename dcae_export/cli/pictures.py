@@ -11,7 +11,7 @@ def pictures_in(folder: Path) -> list[Path]:
     Raises:
         PictureError: There is none.
     """
-    from dcae_export.runtime.picture_file import SUFFIXES
+    from dcae_export.pictures.picture_file import SUFFIXES
 
     found = sorted(
         path

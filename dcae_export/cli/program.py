@@ -43,7 +43,7 @@ class _LazyGroup(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command: object = importlib.import_module(f"dcae_export.cli.{cmd_name}").command
+        command: object = importlib.import_module(f"dcae_export.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.array_header import MAX_HEADER_BYTES, parse_array_header
 from dcae_export.errors import InputError
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.array_header import MAX_HEADER_BYTES, parse_array_header
+from dcae_export.files.whole_file import whole_file
 
 # A covariance of 2048 features has 2^25 bytes.
 _MAX_BYTES: Final = 2**28

@@ -12,10 +12,10 @@ from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
 
-from dcae_export.bundle.files import sha256
 from dcae_export.errors import WeightsError
 from dcae_export.evaluation.metric_device import plain_float32, to_unit_range
-from dcae_export.training.crops import without_far_ends
+from dcae_export.files.sha256 import sha256
+from dcae_export.pictures.crops import without_far_ends
 
 _WEIGHTS: Final = "model.safetensors"
 # Of CLIP's training pictures (arXiv 2103.00020), by channel, in [0, 1].

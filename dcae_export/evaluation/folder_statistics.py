@@ -12,7 +12,7 @@ from dcae_export.evaluation.pictures import EvaluatedPictures, crop_text
 from dcae_export.evaluation.share import Course, measure_items
 from dcae_export.evaluation.statistics_file import Statistics
 from dcae_export.evaluation.tally import Measured
-from dcae_export.training.crops import adm_crop
+from dcae_export.pictures.crops import adm_crop
 
 # What a statistics file says of itself.
 INCEPTION, CROP = "Inception", "crop"

@@ -20,9 +20,9 @@ from dcae_export.evaluation.share import Course, measure_items
 from dcae_export.evaluation.statistics_file import Statistics
 from dcae_export.evaluation.tally import Measured, Tally
 from dcae_export.models.fid_inception import FEATURES
-from dcae_export.runtime.picture_file import read_picture, write_picture
+from dcae_export.pictures.picture_file import read_picture, write_picture
+from dcae_export.pictures.tile import tile
 from dcae_export.runtime.pipeline import IMAGES_PER_CALL, Pipeline
-from dcae_export.runtime.tile import tile
 
 # The first of them on one sheet.
 _NUM_SHOWN: Final = 16

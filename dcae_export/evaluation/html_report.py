@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from dcae_export.errors import InputError, PictureError
 from dcae_export.evaluation.histogram_plot import FRAME, draw_histogram
 from dcae_export.evaluation.result import Figure, Result
-from dcae_export.runtime.whole_file import whole_file
+from dcae_export.files.whole_file import whole_file
 
 # Of a figure without a published one: PSNR to 0.01 dB, SSIM and LPIPS to a few 0.0001.
 _SIGNIFICANT_DIGITS: Final = 4

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dcae_export.evaluation.metric_device import plain_float32, to_unit_range
 from dcae_export.evaluation.metric_networks import MetricNetwork
 from dcae_export.models.alexnet import ALEXNET_CHANNELS, AlexNet
-from dcae_export.training.perceptual import LPIPS, published_heads
+from dcae_export.training.autoencoder.perceptual import LPIPS, published_heads
 
 
 class LPIPSDistances:

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.training.failures_in_a_row import FailuresInARow
-from dcae_export.training.file_names import FileNames, names_digest
-from dcae_export.training.folder_scan import scan
-from dcae_export.training.skipped import Skip, Skipped
-from dcae_export.training.usable_picture import read_found
+from dcae_export.pictures.failures_in_a_row import FailuresInARow
+from dcae_export.pictures.file_names import FileNames, names_digest
+from dcae_export.pictures.folder_scan import scan
+from dcae_export.pictures.skipped import Skip, Skipped
+from dcae_export.pictures.usable_picture import read_found
 
 # Decoding and resizing leave Python's lock; more threads than this only hold more pictures at once.
 _THREADS: Final = 4

@@ -16,7 +16,7 @@ _PATIENCE = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Processes:
+class JoinedProcesses:
     """Which of ``count`` processes this is."""
 
     rank: int = 0
@@ -41,14 +41,14 @@ class Processes:
 
 
 @contextmanager
-def joined_processes() -> Generator[Processes]:
+def joined_processes() -> Generator[JoinedProcesses]:
     """Join what a launcher started (``torchrun``, ``accelerate launch``), over gloo; alone where none did."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes()
+        yield JoinedProcesses()
         return
     dist.init_process_group("gloo", timeout=_PATIENCE)
     try:
-        yield Processes(rank=dist.get_rank(), count=count)
+        yield JoinedProcesses(rank=dist.get_rank(), count=count)
     finally:
         dist.destroy_process_group()

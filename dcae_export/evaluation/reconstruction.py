@@ -19,16 +19,16 @@ from dcae_export.evaluation.pictures import EvaluatedPictures, ReadBatch, crop_t
 from dcae_export.evaluation.result import Result
 from dcae_export.evaluation.share import Course, measure_items
 from dcae_export.evaluation.tally import Measured, Tally
-from dcae_export.models.alexnet import MIN_SIDE
+from dcae_export.models.alexnet import ALEXNET_MIN_SIDE
+from dcae_export.pictures.crops import adm_crop
+from dcae_export.pictures.metrics import psnr_db, ssim
+from dcae_export.pictures.picture_file import write_picture
+from dcae_export.pictures.sheet import side_by_side
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.guidance import filled
-from dcae_export.runtime.metrics import psnr_db, ssim
-from dcae_export.runtime.picture_file import write_picture
-from dcae_export.runtime.sheet import side_by_side
-from dcae_export.training.crops import adm_crop
 
 # The window of SSIM.
-MIN_SIZE: Final = 11
+SSIM_MIN_SIDE: Final = 11
 _NUM_SHEETS: Final = 8
 _ORIGINAL, _RECONSTRUCTION = "original", "reconstruction"
 _PSNR, _SSIM, _LPIPS = "psnr", "ssim", "lpips"
@@ -86,9 +86,9 @@ def _require_size(task: ReconstructionTask) -> None:
             f"--size {task.size}: sides are multiples of {factor}; the nearest is "
             f"{max(1, round(task.size / factor)) * factor}"
         )
-    if task.size < MIN_SIZE or (task.lpips is not None and task.size < MIN_SIDE):
+    if task.size < SSIM_MIN_SIDE or (task.lpips is not None and task.size < ALEXNET_MIN_SIDE):
         raise UsageError(
-            f"--size {task.size}: SSIM needs {MIN_SIZE} pixels a side and LPIPS {MIN_SIDE}"
+            f"--size {task.size}: SSIM needs {SSIM_MIN_SIDE} pixels a side and LPIPS {ALEXNET_MIN_SIDE}"
         )
 
 

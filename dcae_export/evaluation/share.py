@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dcae_export.errors import CancelledError, InputError
 from dcae_export.evaluation.kept_tally import KeptTally
-from dcae_export.evaluation.processes import Processes
+from dcae_export.evaluation.processes import JoinedProcesses
 from dcae_export.evaluation.tally import Measured, Tally
-from dcae_export.training.interruption import Interruption
+from dcae_export.training.engine.interruption import Interruption
 
 Work = Callable[[range], Iterator[Measured]]
 """Measures the items of a range in their order, a batch at a time."""
@@ -22,7 +22,7 @@ class Course:
     ``on_progress`` is called with the number of this process's items that were done since the last call.
     """
 
-    processes: Processes
+    processes: JoinedProcesses
     out: Path | None
     restart: bool
     on_progress: Callable[[int], None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcae_export.evaluation.moments import Moments
-from dcae_export.training.skipped import Skip, SkipReason
+from dcae_export.pictures.skipped import Skip, SkipReason
 
 _VALUES = "values."
 _MOMENTS = "moments."

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dcae_export.models.frozen import draw_frozen, load_frozen
 
 ALEXNET_CHANNELS = (64, 192, 384, 256, 256)
-MIN_SIDE = 31
+ALEXNET_MIN_SIDE = 31
 """Pixels; with fewer the last pooling has nothing to take."""
 
 _CLASSIFIER = ("classifier.",)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from dcae_export.errors import InputError, ResourceError, WeightsError
-from dcae_export.folder_swap import put_in_place, sync_folder
+from dcae_export.files.folder_swap import put_in_place, sync_folder
 from dcae_export.models.key_map import Layout
 from dcae_export.models.tensor_files import INDEX_SUFFIX
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import GraphName
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import UsageError
+from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.fit import Fit, fit
-from dcae_export.runtime.pixels import to_tensor, to_uint8
 from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.session import Session
 

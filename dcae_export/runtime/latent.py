@@ -9,10 +9,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dcae_export.array_header import MAX_HEADER_BYTES, parse_array_header
 from dcae_export.bundle.manifest import Graph
 from dcae_export.errors import InputError, UsageError
-from dcae_export.runtime.whole_file import check_target, whole_file
+from dcae_export.files.array_header import MAX_HEADER_BYTES, parse_array_header
+from dcae_export.files.whole_file import check_target, whole_file
 
 _MAX_NOISE_BYTES = 2**30
 _SAVE_AGAIN = "save it with numpy.save(path, numpy.ascontiguousarray(latent, 'float32'))"

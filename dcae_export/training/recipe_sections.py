@@ -6,9 +6,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dcae_export.errors import UsageError
 from dcae_export.models.presets import preset_name
-from dcae_export.training.ema import EMASettings
-from dcae_export.training.learning_rate import WarmUp
-from dcae_export.training.settings import EngineSettings, Precision
+from dcae_export.training.engine.ema import EMASettings
+from dcae_export.training.engine.learning_rate import WarmUp
+from dcae_export.training.engine.settings import EngineSettings, Precision
 
 
 def _full_name(variant: str) -> str:
@@ -26,6 +26,15 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 # A moment's decay of 1 never forgets, and divides by zero.
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
+
+
+def crop_size_problem(size: int, name: str, downsample: int) -> str | None:
+    """Why crops of ``size`` pixels do not fit the autoencoder ``name``; None where they do."""
+    below = size - size % downsample
+    if below == size:
+        return None
+    near = [str(one) for one in (below, below + downsample) if one]
+    return f"size: {size} is no multiple of {downsample}, which {name} needs; {' and '.join(near)} would be"
 
 
 class Section(BaseModel):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from dcae_export.errors import ConfigError, InputError
-from dcae_export.folder_swap import sync_folder
+from dcae_export.files.folder_swap import sync_folder
+from dcae_export.files.whole_file import whole_file
 from dcae_export.models.finished_run import RECIPE_NAME, TRANSFORMER_NAME
-from dcae_export.runtime.whole_file import whole_file
 from dcae_export.training.recipe_sections import Section
 from dcae_export.yaml_file import dump, load
 

@@ -11,7 +11,7 @@ import numpy as np
 from dcae_export.cli.failures import run
 from dcae_export.cli.progress import Progress
 from dcae_export.errors import InputError
-from dcae_export.runtime.picture_file import read_picture, write_picture
+from dcae_export.pictures.picture_file import read_picture, write_picture
 from recipes.demo.canvas import Picture
 from recipes.demo.folder import make_folder
 from recipes.demo.numbering import Split, draw_picture

@@ -12,8 +12,8 @@ import click
 import numpy as np
 
 from dcae_export.cli.failures import run
-from dcae_export.runtime.picture_file import read_picture, write_picture
-from dcae_export.training.crops import random_resized_crop
+from dcae_export.pictures.crops import random_resized_crop
+from dcae_export.pictures.picture_file import read_picture, write_picture
 from recipes.demo.canvas import Picture
 from recipes.demo.folder import make_folder
 

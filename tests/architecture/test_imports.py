@@ -8,6 +8,8 @@ import sys
 import pytest
 
 import dcae_export.bundle
+import dcae_export.files
+import dcae_export.pictures
 import dcae_export.runtime
 import dcae_export.sampling
 
@@ -48,6 +50,13 @@ def test_a_bundle_is_read_and_run_without_torch_and_onnx(package):
     names = modules_of(package)
     assert len(names) > 3
     packages_after(*names, missing=("torch", "onnx", "onnx_ir", "onnxscript", "safetensors"))
+
+
+@pytest.mark.parametrize("package", [dcae_export.files, dcae_export.pictures])
+def test_files_and_pictures_need_nothing_that_computes(package):
+    names = modules_of(package)
+    assert len(names) > 3
+    packages_after(*names, missing=("torch", "onnx", "onnx_ir", "onnxruntime", "safetensors"))
 
 
 def test_the_runtime_can_be_imported_before_an_onnx_runtime_is_installed():

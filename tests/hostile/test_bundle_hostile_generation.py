@@ -30,8 +30,8 @@ from dcae_export.errors import (
     ResourceError,
     UsageError,
 )
+from dcae_export.pictures.picture_file import write_picture
 from dcae_export.runtime import pipeline
-from dcae_export.runtime.picture_file import write_picture
 from dcae_export.runtime.pipeline import Pipeline
 
 Edit = Callable[[dict], object]

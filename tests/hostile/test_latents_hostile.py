@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dcae_export.errors import InputError, RefusedError
-from dcae_export.training.latent_contents import CONTENTS_NAME, MAX_BYTES, read_contents
-from dcae_export.training.latent_folder import LatentFolder
+from dcae_export.training.latents.contents import CONTENTS_NAME, MAX_BYTES, read_contents
+from dcae_export.training.latents.folder import LatentFolder
 
 OURS = (InputError, RefusedError)
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")

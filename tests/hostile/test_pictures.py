@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import decode_picture, read_picture
-from dcae_export.runtime.picture_header import read_header
+from dcae_export.pictures.picture_file import decode_picture, read_picture
+from dcae_export.pictures.picture_header import read_header
 
 SIZE = (24, 40)
 PICTURES = every_kind(gradient(*SIZE)) | {
@@ -95,7 +95,7 @@ def test_bombs_never_take_memory(tmp_path: Path):
 import json, resource, sys
 from pathlib import Path
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import read_picture
+from dcae_export.pictures.picture_file import read_picture
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

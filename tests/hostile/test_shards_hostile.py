@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from picture_folders import plain_png, tar
 
-from dcae_export.training.shard_files import LocalShard
-from dcae_export.training.shard_stream import Reader, ShardOrder, ShardSource, ShardStream
-from dcae_export.training.tar_pictures import EncodedPicture, tar_pictures
+from dcae_export.training.data.shard_files import LocalShard
+from dcae_export.training.data.shard_stream import Reader, ShardOrder, ShardSource, ShardStream
+from dcae_export.training.data.tar_pictures import EncodedPicture, tar_pictures
 
 MEMBERS = [(f"{number}.png", plain_png(number)) for number in range(4)]
 SHARD = tar(MEMBERS)

@@ -19,7 +19,7 @@ from skimage import data
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import save_checkpoint
-from dcae_export.runtime.picture_file import read_picture, write_picture
+from dcae_export.pictures.picture_file import read_picture, write_picture
 
 pytestmark = pytest.mark.integration
 

@@ -26,8 +26,8 @@ from dcae_export.evaluation.inception_features import InceptionFeatures
 from dcae_export.evaluation.metric_networks import inception_network
 from dcae_export.export.exporter import TransformerExport, export
 from dcae_export.export.options import ExportOptions
-from dcae_export.runtime.picture_file import read_picture
-from dcae_export.training.crops import adm_crop
+from dcae_export.pictures.crops import adm_crop
+from dcae_export.pictures.picture_file import read_picture
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_clip import write_tiny_clip
 
 from dcae_export.evaluation.clip_model import CLIP
-from dcae_export.runtime.picture_file import read_picture
+from dcae_export.pictures.picture_file import read_picture
 
 pytestmark = pytest.mark.integration
 

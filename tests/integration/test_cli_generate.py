@@ -12,7 +12,7 @@ from transformers_factory import GRID, SCALED_LINEAR, TINY_UVIT, tiny_transforme
 
 from dcae_export.export.exporter import TransformerExport, export
 from dcae_export.export.options import ExportOptions
-from dcae_export.runtime.picture_file import read_picture, write_picture
+from dcae_export.pictures.picture_file import read_picture, write_picture
 from dcae_export.runtime.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration

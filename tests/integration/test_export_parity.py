@@ -37,8 +37,8 @@ from dcae_export.models.autoencoder import (
 from dcae_export.models.layers import ConvPixelUnshuffle
 from dcae_export.models.presets import PRESETS
 from dcae_export.parity import FP32, UINT8, difference
+from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.autoencoder import Autoencoder
-from dcae_export.runtime.pixels import to_tensor, to_uint8
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
 from dcae_export.models.weights import Checkpoint, load_autoencoder, random_checkpoint
 from dcae_export.parity import FP32, difference
-from dcae_export.runtime.pixels import to_tensor
+from dcae_export.pictures.pixels import to_tensor
 from dcae_export.runtime.session import Session
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -17,9 +17,9 @@ from dcae_export.evaluation.lpips_distances import LPIPSDistances
 from dcae_export.evaluation.metric_networks import alexnet_network, inception_network
 from dcae_export.evaluation.moments import Moments
 from dcae_export.models.fid_inception import FEATURES
-from dcae_export.runtime.metrics import psnr_db, ssim
-from dcae_export.runtime.picture_file import decode_picture
-from dcae_export.training.crops import adm_crop
+from dcae_export.pictures.crops import adm_crop
+from dcae_export.pictures.metrics import psnr_db, ssim
+from dcae_export.pictures.picture_file import decode_picture
 
 pytestmark = pytest.mark.integration
 

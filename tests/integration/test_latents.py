@@ -30,10 +30,10 @@ from dcae_export.models.state import encoder_digest
 from dcae_export.models.weights import load_checkpoint, save_checkpoint
 from dcae_export.parity import FP32, difference
 from dcae_export.sampling.noise import normals
-from dcae_export.training.latent_contents import read_contents, shard_name, write_contents
-from dcae_export.training.latent_data import LatentData
-from dcae_export.training.latent_folder import LatentFolder
-from dcae_export.training.latent_shard import verify_shard
+from dcae_export.training.latents.contents import read_contents, shard_name, write_contents
+from dcae_export.training.latents.data import LatentData
+from dcae_export.training.latents.folder import LatentFolder
+from dcae_export.training.latents.shard import verify_shard
 
 pytestmark = pytest.mark.integration
 

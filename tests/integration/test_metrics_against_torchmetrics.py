@@ -15,7 +15,7 @@ from dcae_export.evaluation.frechet import frechet_distance
 from dcae_export.evaluation.lpips_distances import LPIPSDistances
 from dcae_export.evaluation.metric_networks import alexnet_network
 from dcae_export.evaluation.moments import Moments
-from dcae_export.training.crops import adm_crop
+from dcae_export.pictures.crops import adm_crop
 
 pytestmark = [
     pytest.mark.integration,

@@ -18,7 +18,7 @@ from torch import Tensor
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.weights import load_autoencoder
 from dcae_export.parity import FP32, difference
-from dcae_export.runtime.pixels import to_tensor
+from dcae_export.pictures.pixels import to_tensor
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from autoencoders import random_input
 
 from dcae_export.models.random_weights import random_state
 from dcae_export.models.vgg import VGG16, load_vgg16
-from dcae_export.training.perceptual import LPIPS
+from dcae_export.training.autoencoder.perceptual import LPIPS
 
 pytestmark = [
     pytest.mark.integration,

@@ -17,8 +17,8 @@ from dcae_export.evaluation.parity_matrix import Runtime, measure
 from dcae_export.export.options import ExportOptions
 from dcae_export.models.weights import random_checkpoint
 from dcae_export.parity import FP32, UINT8, difference
+from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.autoencoder import Autoencoder
-from dcae_export.runtime.pixels import to_tensor, to_uint8
 
 pytestmark = pytest.mark.integration
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from dcae_export.errors import PictureError, ResourceError
-from dcae_export.training import usable_picture
-from dcae_export.training.crops import TrainingCrop
-from dcae_export.training.image_folder import ImageFolderData
-from dcae_export.training.loading import Loading
-from dcae_export.training.mixture import MixtureSettings
-from dcae_export.training.shard_files import find_shards
-from dcae_export.training.shard_stream import ShardSource
-from dcae_export.training.shards import ShardData
+from dcae_export.pictures import usable_picture
+from dcae_export.pictures.crops import TrainingCrop
+from dcae_export.training.data.image_folder import ImageFolderData
+from dcae_export.training.data.loading import Loading
+from dcae_export.training.data.mixture import MixtureSettings
+from dcae_export.training.data.shard_files import find_shards
+from dcae_export.training.data.shard_stream import ShardSource
+from dcae_export.training.data.shards import ShardData
 
 pytestmark = [
     pytest.mark.integration,

@@ -11,9 +11,9 @@ from training_kills import last_checkpoint
 from training_processes import finish
 from training_processes import start as start_python
 
-from dcae_export.training.checkpoint import Checkpoint
-from dcae_export.training.progress import Progress
-from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.engine.checkpoint import Checkpoint
+from dcae_export.training.engine.progress import RunProgress
+from dcae_export.training.engine.run_folder import RunFolder
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ def test_one_process_with_a_number_that_is_not_finite_stops_the_step_of_all(tmp_
     assert "StepSkipped 3" in main[1]
     # Events are told on the main process alone.
     assert other[1] == ""
-    assert Progress.read(newest(run)).skipped == 1
+    assert RunProgress.read(newest(run)).skipped == 1
     weights = newest(run).tensors("network").values()
     assert all(tensor.isfinite().all() for tensor in weights)
 

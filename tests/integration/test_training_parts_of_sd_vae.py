@@ -9,9 +9,9 @@ from torch import nn
 
 from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae import SDVAE
+from dcae_export.training.autoencoder.parts import parts
+from dcae_export.training.autoencoder.phases import Phase, PhaseNetwork
 from dcae_export.training.initialization import initialize
-from dcae_export.training.parts import parts
-from dcae_export.training.phases import Phase, PhaseNetwork
 
 pytestmark = pytest.mark.integration
 

@@ -11,16 +11,16 @@ import pytest
 from bundle_factory import write_tiny_bundle
 from death_at_step import dies_before, needs_fork
 
-from dcae_export import folder_swap
 from dcae_export.bundle.manifest import Manifest
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
+from dcae_export.files import folder_swap
 
 # Without torch and onnx, so that a process is ready in a fraction of a second.
 _REPLACE_FOR_EVER = """
 import shutil, sys
 from pathlib import Path
-from dcae_export import folder_swap
+from dcae_export.files import folder_swap
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
 

@@ -15,7 +15,7 @@ from tiny_diffusion_training import write_latents
 from tiny_diffusion_training import write_recipe as write_diffusion_recipe
 from training_kills import environment, kill_at_random, last_checkpoint
 
-from dcae_export.training.run_folder import RunFolder
+from dcae_export.training.engine.run_folder import RunFolder
 
 _TINY = Path(__file__).parents[1] / "tiny_training.py"
 

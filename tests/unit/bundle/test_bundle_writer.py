@@ -13,10 +13,10 @@ from bundle_factory import (
 )
 from onnx import helper
 
-from dcae_export import folder_swap
 from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
 from dcae_export.errors import BundleError, RefusedError, ResourceError
+from dcae_export.files import folder_swap
 
 
 def _weights(bundle: Path) -> bytes:

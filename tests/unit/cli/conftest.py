@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from program import Result, run_here
 
 from dcae_export.bundle.manifest import AxisRange, Graph, Port
-from dcae_export.cli import progress, training_progress
+from dcae_export.cli import progress
+from dcae_export.cli.commands.train import progress as training_progress
 from dcae_export.runtime import autoencoder
 
 DOWNSAMPLE = 32

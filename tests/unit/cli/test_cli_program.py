@@ -2,11 +2,12 @@ import click
 import pytest
 
 from dcae_export import __version__
-from dcae_export.cli import parity, program, runtime_options
+from dcae_export.cli import program, runtime_options
+from dcae_export.cli.commands import parity
 from dcae_export.evaluation.parity_matrix import Runtime
 from dcae_export.models.key_map import Layout
+from dcae_export.pictures.picture_file import Alpha
 from dcae_export.runtime.fit import Fit
-from dcae_export.runtime.picture_file import Alpha
 
 
 def every_command() -> list[list[str]]:

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from dcae_export.errors import InputError
-from dcae_export.runtime.picture_file import read_picture
+from dcae_export.pictures.picture_file import read_picture
 from recipes.demo.draw import command
 from recipes.demo.numbering import Split, draw_picture
 from recipes.demo.table import FAMILIES

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from dcae_export.errors import PictureError
-from dcae_export.runtime.picture_file import read_picture
+from dcae_export.pictures.picture_file import read_picture
 from recipes.demo import photographs
 from recipes.demo.photographs import PHOTOGRAPHS, command, read_photograph
 

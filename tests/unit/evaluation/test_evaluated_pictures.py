@@ -8,8 +8,8 @@ from picture_folders import fill, plain
 
 from dcae_export.errors import PictureError
 from dcae_export.evaluation.pictures import EvaluatedPictures, ReadBatch
-from dcae_export.training import failures_in_a_row
-from dcae_export.training.skipped import SkipReason
+from dcae_export.pictures import failures_in_a_row
+from dcae_export.pictures.skipped import SkipReason
 
 
 def numbers_in(batches: list[ReadBatch]) -> list[int]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcae_export.errors import CancelledError
-from dcae_export.evaluation.processes import Processes, joined_processes
+from dcae_export.evaluation.processes import JoinedProcesses, joined_processes
 from dcae_export.evaluation.share import Course, measure_items
 from dcae_export.evaluation.tally import Measured, Tally
 
@@ -38,7 +38,7 @@ def work(numbers: range, *, signal_after: int | None = None) -> Iterator[Measure
 
 def course(out: Path | None = None, told: list[int] | None = None, **options: object) -> Course:
     return Course(
-        processes=Processes(**options),
+        processes=JoinedProcesses(**options),
         out=out,
         restart=False,
         on_progress=[].append if told is None else told.append,
@@ -60,7 +60,7 @@ def assert_whole(tally: Tally) -> None:
 
 @given(st.integers(0, 50), st.integers(1, 9))
 def test_the_shares_of_all_processes_are_all_items_once(items, count):
-    shares = [Processes(rank=rank, count=count).share(items) for rank in range(count)]
+    shares = [JoinedProcesses(rank=rank, count=count).share(items) for rank in range(count)]
     assert [n for share in shares for n in share] == list(range(items))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -106,7 +106,7 @@ def test_what_was_done_is_not_done_again(tmp_path):
 
 
 def test_processes_keep_files_of_their_own(tmp_path):
-    class Alone(Processes):
+    class Alone(JoinedProcesses):
         """One of several, which gathers nothing."""
 
         def gather(self, value: object) -> list[object]:
@@ -132,6 +132,6 @@ def test_processes_keep_files_of_their_own(tmp_path):
 def test_where_no_launcher_is_there_is_one_process(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined_processes() as processes:
-        assert processes == Processes(rank=0, count=1)
+        assert processes == JoinedProcesses(rank=0, count=1)
         assert processes.is_main
         assert processes.gather(3) == [3]

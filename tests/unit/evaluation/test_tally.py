@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dcae_export.evaluation.tally import Measured, Tally
-from dcae_export.training.skipped import Skip, SkipReason
+from dcae_export.pictures.skipped import Skip, SkipReason
 
 SKIP = Skip.of("grün\n.png", SkipReason.UNREADABLE, "damaged")
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dcae_export.export.image_io import PictureDecoder, PictureEncoder
-from dcae_export.runtime.pixels import to_tensor, to_uint8
+from dcae_export.pictures.pixels import to_tensor, to_uint8
 
 ALL_LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
 

@@ -7,7 +7,7 @@ from autoencoders import random_input
 from dcae_export.errors import WeightsError
 from dcae_export.models.alexnet import (
     ALEXNET_CHANNELS,
-    MIN_SIDE,
+    ALEXNET_MIN_SIDE,
     AlexNet,
     draw_alexnet,
     load_alexnet,
@@ -52,9 +52,9 @@ def test_the_taps_are_the_activations_of_the_five_convolutions(alexnet):
 
 
 def test_pictures_of_the_smallest_side_pass_and_smaller_ones_do_not(alexnet):
-    assert alexnet(random_input(1, 3, MIN_SIDE, MIN_SIDE))[-1].shape[2:] == (1, 1)
+    assert alexnet(random_input(1, 3, ALEXNET_MIN_SIDE, ALEXNET_MIN_SIDE))[-1].shape[2:] == (1, 1)
     with pytest.raises(RuntimeError):
-        alexnet(random_input(1, 3, MIN_SIDE - 1, MIN_SIDE))
+        alexnet(random_input(1, 3, ALEXNET_MIN_SIDE - 1, ALEXNET_MIN_SIDE))
 
 
 def test_a_file_is_read_without_its_classifier_and_nothing_trains(alexnet, tmp_path):

@@ -3,7 +3,7 @@ from tiny_diffusion_training import small_recipe as small_diffusion_recipe
 from training_recipes import small_recipe
 
 from dcae_export.errors import ConfigError, InputError
-from dcae_export.training.recipe import AutoencoderRecipe
+from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
 from dcae_export.training.run_recipe import (
     CHANGEABLE,
     require_same,

@@ -1,0 +1,1 @@
+"""One module for each command of ``dcae``, imported when it is called."""

@@ -1,0 +1,1 @@
+"""An autoencoder's training: its recipe, phases and losses."""

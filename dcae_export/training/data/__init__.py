@@ -1,0 +1,1 @@
+"""Pictures of folders and shards as training data."""

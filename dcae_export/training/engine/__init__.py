@@ -1,0 +1,1 @@
+"""The steps of a run, whatever it trains: processes, averages, checkpoints, interruptions."""

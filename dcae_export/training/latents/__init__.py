@@ -1,0 +1,1 @@
+"""Folders of latents: made from pictures once, and read as training data."""

@@ -1,0 +1,1 @@
+"""A run's events as files: losses as a table and drawn, samples, TensorBoard."""

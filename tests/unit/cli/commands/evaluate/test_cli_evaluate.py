@@ -1,0 +1,147 @@
+"""``dcae evaluate``: what it refuses before any work, how far it says it is, and what it prints."""
+
+import json
+from decimal import Decimal
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dcae_export.cli.commands.evaluate import options as evaluate_options
+from dcae_export.cli.commands.evaluate import reconstruction as evaluate_reconstruction
+from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
+from dcae_export.cli.commands.evaluate.report import tell
+from dcae_export.evaluation.published import Dataset, Evidence, Published
+from dcae_export.evaluation.result import Figure, Result
+
+ARGUMENTS = {
+    "reconstruction": ("BUNDLE", "--data", "."),
+    "statistics": (".", "--out", "s.npz", "--inception", "random:0"),
+    "generation": ("BUNDLE", "--reference", "s.npz", "--inception", "random:0"),
+    "clip": (".", "--clip", "."),
+}
+PUBLISHED = Published(
+    value=Decimal("0.69"),
+    count=50_000,
+    setting="ImageNet, 256 px",
+    source="a paper",
+    evidence=Evidence.UNCONFIRMED,
+)
+RESULT = Result(
+    kind="reconstruction",
+    subject="BUNDLE",
+    settings={"crop": "ADM's, 64 px", "left out": "1 unreadable"},
+    figures=(
+        Figure(name="rFID", value=1.23456789, count=7, better="lower", published=PUBLISHED),
+        Figure(name="PSNR", value=25.5, count=7, better="higher", unit="dB"),
+        Figure(name="LPIPS", value=None, count=0, better="lower", note="not measured: no weights"),
+    ),
+    distributions={"PSNR, dB": (25.0, 26.0)},
+    pictures=(),
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, kind):
+    monkeypatch.setattr(
+        evaluate_options, "find_spec", lambda name: None if name == "jinja2" else find_spec(name)
+    )
+    result = dcae("evaluate", kind, *ARGUMENTS[kind])
+    assert result.status == 5
+    assert result.err == (
+        "dcae: error: jinja2 is not installed; pip install 'dcae-export[evaluate]'\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["reconstruction", "generation", "clip"])
+def test_a_page_that_exists_is_refused_before_any_work(dcae, tmp_path, kind):
+    (tmp_path / "page.html").write_text("mine")
+    result = dcae("evaluate", kind, *ARGUMENTS[kind], "--html", tmp_path / "page.html")
+    assert result.status == 3
+    assert "exists" in result.err
+    assert (tmp_path / "page.html").read_text() == "mine"
+
+
+def test_statistics_that_exist_are_refused_before_any_work(dcae, tmp_path):
+    (tmp_path / "s.npz").write_text("mine")
+    result = dcae("evaluate", "statistics", ".", "--out", tmp_path / "s.npz", "--inception", "x")
+    assert result.status == 3
+    assert "exists" in result.err
+
+
+# These stand as text where help is made, because the modules they come from load NumPy or PyTorch.
+def test_the_data_sets_are_those_of_the_published_figures():
+    assert [dataset.value for dataset in Dataset] == list(evaluate_reconstruction.DATASETS)
+
+
+def test_the_table_shows_every_figure_beside_the_published_one_and_says_what_is_missing(capsys):
+    tell(RESULT, html=None, force=False, as_json=False)
+    out, err = capsys.readouterr()
+    rows = [line.split("  ") for line in out.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert cells[1:] == [
+        ["rFID", "1.23457", "7", "0.69 (ImageNet, 256 px)", "published: not confirmed"],
+        ["PSNR, dB", "25.5", "7"],
+        ["LPIPS", "-", "0", "not measured: no weights"],
+    ]
+    assert "left out: 1 unreadable" in err
+
+
+def test_json_is_the_whole_result(capsys):
+    tell(RESULT, html=None, force=False, as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert content == json.loads(json.dumps(RESULT.as_json()))
+    assert content["figures"][0]["value"] == 1.23456789
+
+
+def test_a_page_is_written_beside_the_table(capsys, tmp_path):
+    page = tmp_path / "page.html"
+    tell(RESULT, html=page, force=False, as_json=False)
+    assert page.read_text().startswith("<!")
+    assert str(page) in capsys.readouterr().out
+
+
+def test_where_nobody_watches_a_line_a_minute_says_how_much_is_left(capsys):
+    clock = Clock()
+    with EvaluationProgress("measuring", items=100, clock=clock) as progress:
+        # Of an earlier run: they tell nothing of this one's pace.
+        progress(40)
+        for _ in range(6):
+            clock.now_s += 25
+            progress(5)
+    assert capsys.readouterr().err.splitlines() == [
+        "dcae: measuring: 55 of 100, 0:03:45 left",
+        "dcae: measuring: 70 of 100, 0:02:30 left",
+    ]
+
+
+def test_on_a_terminal_there_is_a_bar_and_no_line(capsys, terminal, monkeypatch):
+    from dcae_export.cli.commands.evaluate import progress as evaluate_progress  # noqa: PLC0415
+
+    monkeypatch.setattr(evaluate_progress, "sys", SimpleNamespace(stderr=terminal))
+    clock = Clock()
+    with EvaluationProgress("measuring", items=3, clock=clock) as progress:
+        progress(0)
+        progress._bar._show()
+        clock.now_s += 100
+        progress(2)
+        progress._bar._display[0].refresh()
+        assert "2/3" in terminal.getvalue()
+    assert capsys.readouterr().err == ""
+
+
+def test_reading_statistics_that_are_none_is_one_line(dcae, tmp_path, monkeypatch):
+    np.savez(tmp_path / "s.npz", mean=np.ones(3))
+    monkeypatch.chdir(tmp_path)
+    result = dcae("evaluate", "generation", tmp_path, *ARGUMENTS["generation"][1:])
+    assert result.status == 3
+    assert len(result.err.splitlines()) == 1
