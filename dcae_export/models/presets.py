@@ -124,6 +124,26 @@ def _dc_ae_1_5(widths: tuple[int, ...], scaling_factor: float | None) -> Autoenc
     )
 
 
+_DEMO_WIDTHS = (16, 32, 64, 64, 128, 128, 128)
+_DEMO_DEPTHS = (0, 1, 1, 1)
+_DEMO_DEEP = _attention(_DEMO_WIDTHS[4:], 1)
+_DEMO = AutoencoderConfig(
+    encoder=EncoderConfig(
+        stages=_res(_DEMO_WIDTHS[:4], _DEMO_DEPTHS) + _DEMO_DEEP,
+        downsampling=Downsampling.CONV_PIXEL_UNSHUFFLE,
+        latent_shortcut=True,
+    ),
+    decoder=DecoderConfig(
+        stages=_batch(_DEMO_WIDTHS[:4], _DEMO_DEPTHS) + _DEMO_DEEP,
+        upsampling=Upsampling.CONV_PIXEL_SHUFFLE,
+        latent_shortcut=True,
+        out_activation=Activation.RELU,
+    ),
+    latent_channels=64,
+    scaling_factor=None,
+)
+
+
 def _sd_vae(num_stages: int, latent_channels: int, scaling_factor: float | None) -> SDVAEConfig:
     return SDVAEConfig(
         block_out_channels=(128, 256) + (512,) * (num_stages - 2),
@@ -193,6 +213,11 @@ PRESETS: dict[str, Preset] = {
         repository="dc-ai/dc-ae-f64c128-1.5",
         summary="64x, 128 channels, DC-AE 1.5",
     ),
+    "dc-ae-f64c64-demo": Preset(
+        config=_DEMO,
+        repository=None,
+        summary="64x, 64 channels, small, for drawn pictures",
+    ),
     "sd-f8": Preset(
         config=_sd_vae(4, 4, 0.18215),
         repository="stabilityai/sd-vae-ft-ema",
@@ -214,6 +239,7 @@ SHORT_NAMES: dict[str, str] = {
     "f32": "dc-ae-f32c32-in-1.0",
     "f64": "dc-ae-f64c128-in-1.0",
     "f128": "dc-ae-f128c512-in-1.0",
+    "f64-demo": "dc-ae-f64c64-demo",
 }
 
 

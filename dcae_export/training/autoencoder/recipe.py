@@ -110,11 +110,13 @@ class AutoencoderRecipe(TrainingRecipe):
     part is a block, a change of resolution, or the convolution at an end.
 
     ``init_from`` is what ``--weights`` takes. Without ``variant`` its weights say what is trained. ``size`` is the
-    side of the crops in pixels. Without ``sample_every`` no samples are drawn. ``evaluation_images`` pictures are
+    side of the crops in pixels. ``linear_fit`` starts a training from scratch from a fitted linear path (see
+    ``linear_fit.py``) and not from a random one. Without ``sample_every`` no samples are drawn. ``evaluation_images`` pictures are
     reconstructed at the end, and their latents give the scaling factor.
     """
 
     variant: Variant | None = None
+    linear_fit: bool = False
     phase: PhaseName
     encoder_head: Count | None = None
     decoder_input: Count | None = None

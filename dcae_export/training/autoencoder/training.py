@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from dcae_export.errors import ConfigError
+from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.network import Network, NetworkConfig, build
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.source import resolve
@@ -25,6 +26,7 @@ from dcae_export.training.autoencoder.discriminator import (
     PatchDiscriminator,
     initialize_discriminator,
 )
+from dcae_export.training.autoencoder.linear_fit import fit_linear_path, require_linear_fit
 from dcae_export.training.autoencoder.perceptual import LPIPS, Perceptual, Structure
 from dcae_export.training.autoencoder.phases import Phase, PhaseNetwork
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe, PerceptualRecipe
@@ -80,6 +82,9 @@ def train_autoencoder(
     start = None if recipe.init_from is None else resolve(recipe.init_from, variant=recipe.variant)
     config = _config(recipe, start)
     network = _network(config, start, seed=recipe.seed)
+    if recipe.linear_fit and start is None and not resume:
+        tell(Note(text="fitting the linear path: the training starts from a transform codec"))
+        _fit_linear_path(network, seed=recipe.seed)
     pictures = _pictures(
         recipe,
         data,
@@ -250,6 +255,13 @@ def _network(config: NetworkConfig, start: Checkpoint | None, *, seed: int) -> N
     else:
         network.load_state_dict(start.state, strict=True)
     return network
+
+
+def _fit_linear_path(network: Network, *, seed: int) -> None:
+    if not isinstance(network, Autoencoder):
+        raise ConfigError("linear_fit: only a DC-AE can be fitted; drop it")
+    require_linear_fit(network.config)
+    fit_linear_path(network, seed=seed)
 
 
 def _pictures(recipe: AutoencoderRecipe, folder: Path | None, loading: Loading) -> Pictures:
