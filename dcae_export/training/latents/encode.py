@@ -36,7 +36,7 @@ from dcae_export.training.latents.contents import (
 )
 from dcae_export.training.latents.encoder import LatentEncoder
 from dcae_export.training.latents.shard import write_shard
-from dcae_export.training.latents.writer import append, begun, complete, require_same
+from dcae_export.training.latents.writer import append, begun, complete, require_same_encoding
 from dcae_export.training.recipe_sections import crop_size_problem
 
 # A kill costs at most the work on so many pictures, and a million pictures have a thousand files.
@@ -110,7 +110,7 @@ def encode_latents(
         contents = processes.from_main(stored)
         assert contents is not None
         # Another process may find other pictures than the main one.
-        require_same(target, stored=contents, wanted=wanted)
+        require_same_encoding(target, stored=contents, wanted=wanted)
         before = contents.num_done
         if not contents.complete:
             encoding = _Encoding(checkpoint, pictures, target, settings, processes)

@@ -62,7 +62,7 @@ def begun(target: Path, wanted: LatentContents) -> Generator[LatentContents]:
         yield contents
 
 
-def require_same(target: Path, *, stored: LatentContents, wanted: LatentContents) -> None:
+def require_same_encoding(target: Path, *, stored: LatentContents, wanted: LatentContents) -> None:
     """Check that a folder goes on as it was begun.
 
     Raises:
@@ -129,7 +129,7 @@ def _beginning(target: Path, wanted: LatentContents) -> LatentContents:
     if contents is None or not contents.shards:
         contents = wanted
         write_contents(target, contents)
-    require_same(target, stored=contents, wanted=wanted)
+    require_same_encoding(target, stored=contents, wanted=wanted)
     _remove_stale(target, contents)
     for number in range(len(contents.shards)):
         open_shard(target, contents, number)
