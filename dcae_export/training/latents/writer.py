@@ -21,7 +21,7 @@ from dcae_export.training.latents.contents import (
     read_contents,
     write_contents,
 )
-from dcae_export.training.latents.shard import open_shard
+from dcae_export.training.latents.shard import map_shard
 
 SKIPPED_NAME: Final = "skipped.csv"
 # A file that is not whole yet.
@@ -132,7 +132,7 @@ def _beginning(target: Path, wanted: LatentContents) -> LatentContents:
     require_same_encoding(target, stored=contents, wanted=wanted)
     _remove_stale(target, contents)
     for number in range(len(contents.shards)):
-        open_shard(target, contents, number)
+        map_shard(target, contents, number)
     _require_space(target, contents)
     return contents
 
