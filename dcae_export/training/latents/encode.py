@@ -18,7 +18,7 @@ from torch import Tensor
 from dcae_export.errors import ResourceError, UsageError
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.sd_vae_config import SDVAEConfig
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.pictures.failures_in_a_row import FailuresInARow
 from dcae_export.pictures.skipped import Skip, Skipped
 from dcae_export.training.data.cropped_pictures import CroppedPictures, cropped_pictures
@@ -74,7 +74,7 @@ class EncodedLatents:
 
 
 def encode_latents(
-    checkpoint: Checkpoint,
+    checkpoint: AutoencoderCheckpoint,
     pictures: LabelledPictures,
     target: Path,
     settings: EncodingSettings,
@@ -133,7 +133,7 @@ class _Encoding:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: AutoencoderCheckpoint,
         pictures: LabelledPictures,
         target: Path,
         settings: EncodingSettings,
@@ -221,7 +221,7 @@ class _Encoding:
 
 
 def _contents(
-    checkpoint: Checkpoint, pictures: LabelledPictures, settings: EncodingSettings
+    checkpoint: AutoencoderCheckpoint, pictures: LabelledPictures, settings: EncodingSettings
 ) -> LatentContents:
     """What the folder says before its first shard."""
     config = checkpoint.config
