@@ -102,7 +102,7 @@ def encode_latents(
         PictureError: A picture is gone since it was found, or none can be decoded any more.
         ParityError: A latent is not finite.
         ResourceError: Too little memory on the device or room on the disk, or a worker was killed.
-        DcaeError: As ``latent_writer.begun``.
+        DcaeError: As ``writer.begun``.
     """
     wanted = _contents(checkpoint, pictures, settings)
     processes = Processes(Precision.FP32, accumulation=1)
