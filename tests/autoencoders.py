@@ -16,7 +16,7 @@ from dcae_export.models.presets import PRESETS
 from dcae_export.models.random_weights import random_state
 from dcae_export.models.sd_vae_config import SDVAEConfig
 from dcae_export.models.state import state_digest
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderDC
@@ -55,12 +55,12 @@ def shrink(config: AutoencoderConfig, *, depth: int | None = None) -> Autoencode
     )
 
 
-def small_checkpoint(config: NetworkConfig, *, seed: int = 0) -> Checkpoint:
+def small_checkpoint(config: NetworkConfig, *, seed: int = 0) -> AutoencoderCheckpoint:
     """Random weights, none of them neutral, for a configuration that no preset has."""
     with torch.device("meta"):
         network = build(config)
     state = random_state(network, seed=seed)
-    return Checkpoint(
+    return AutoencoderCheckpoint(
         config=config,
         preset="custom",
         state=state,

@@ -10,7 +10,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
 from dcae_export.models.network import Network
-from dcae_export.models.weights import Checkpoint, load_autoencoder
+from dcae_export.models.weights import AutoencoderCheckpoint, load_autoencoder
 from dcae_export.runtime.session import Session
 
 
@@ -28,7 +28,9 @@ class Exported:
         return onnx.load(self.bundle.path / f"{name}.onnx", load_external_data=False)
 
 
-def exported_once(folder: Path, checkpoint: Checkpoint, options: ExportOptions) -> Exported:
+def exported_once(
+    folder: Path, checkpoint: AutoencoderCheckpoint, options: ExportOptions
+) -> Exported:
     """Write the bundle into a folder."""
     export(checkpoint, folder / "bundle", options)
     return Exported(network=load_autoencoder(checkpoint), bundle=Bundle.open(folder / "bundle"))

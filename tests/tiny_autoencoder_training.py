@@ -10,7 +10,7 @@ from autoencoders import shrink, small_checkpoint
 from dcae_export.models.key_map import Layout
 from dcae_export.models.network import build
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.weights import Checkpoint, save_checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint, save_checkpoint
 from dcae_export.training.initialization import initialize
 
 SIDE_PIXELS = 64
@@ -50,7 +50,7 @@ _ADVERSARIAL = """\
 """
 
 
-def tiny_start() -> Checkpoint:
+def tiny_start() -> AutoencoderCheckpoint:
     """f32 at a sixteenth of its widths and one block a stage, as a training from scratch begins."""
     config = shrink(PRESETS["dc-ae-f32c32-in-1.0"].config, depth=1)
     network = build(config)

@@ -10,7 +10,7 @@ from dcae_export.export.options import ExportOptions
 from dcae_export.export.trace import Signature
 from dcae_export.models.autoencoder import IMAGE_CHANNELS
 from dcae_export.models.network import NetworkConfig
-from dcae_export.models.weights import Checkpoint, load_autoencoder
+from dcae_export.models.weights import AutoencoderCheckpoint, load_autoencoder
 
 # What a manifest promises for dynamic graphs: beyond it, sizes in float32 pass what the memory of any machine
 # that was tried can hold.
@@ -18,7 +18,9 @@ MAX_SIDE_PIXELS = 16384
 MAX_BATCH = 64
 
 
-def autoencoder_jobs(checkpoint: Checkpoint, options: ExportOptions) -> tuple[GraphJob, GraphJob]:
+def autoencoder_jobs(
+    checkpoint: AutoencoderCheckpoint, options: ExportOptions
+) -> tuple[GraphJob, GraphJob]:
     """The jobs of encoder and decoder; the encoder is run once, for the decoder's inputs.
 
     Raises:

@@ -43,7 +43,7 @@ from dcae_export.models.state import encoder_digest
 from dcae_export.models.timestep import TimestepFeatures
 from dcae_export.models.transformer_presets import TRANSFORMERS
 from dcae_export.models.transformer_weights import TransformerCheckpoint
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.runtime.memory import require_memory
 from dcae_export.sampling.solvers import make_table
 
@@ -67,7 +67,7 @@ class TransformerExport:
 
 
 def export(  # noqa: PLR0913 - one argument for each option
-    checkpoint: Checkpoint,
+    checkpoint: AutoencoderCheckpoint,
     target: Path,
     options: ExportOptions,
     *,
@@ -151,7 +151,9 @@ def export(  # noqa: PLR0913 - one argument for each option
     return target
 
 
-def _require_own_autoencoder(transformer: TransformerCheckpoint, autoencoder: Checkpoint) -> None:
+def _require_own_autoencoder(
+    transformer: TransformerCheckpoint, autoencoder: AutoencoderCheckpoint
+) -> None:
     """Latents of another encoder mean something else: what is generated would be no picture."""
     own = transformer.trained_on
     factor = autoencoder.config.scaling_factor
@@ -178,7 +180,7 @@ class _Generation:
 
 
 def _generation(
-    checkpoint: Checkpoint,
+    checkpoint: AutoencoderCheckpoint,
     transformer: TransformerExport | None,
     options: ExportOptions,
     staging: Path,
@@ -230,7 +232,9 @@ def _sampler(
     return SamplerTable.of(table, time_features=path)
 
 
-def _model(checkpoint: Checkpoint, transformer: TransformerExport | None, model_id: str) -> Model:
+def _model(
+    checkpoint: AutoencoderCheckpoint, transformer: TransformerExport | None, model_id: str
+) -> Model:
     network = None if transformer is None else transformer.checkpoint
     return Model(
         preset=checkpoint.preset,
@@ -265,7 +269,7 @@ def _producer() -> Producer:
 
 
 def _model_id(
-    checkpoint: Checkpoint, transformer: TransformerExport | None, options: ExportOptions
+    checkpoint: AutoencoderCheckpoint, transformer: TransformerExport | None, options: ExportOptions
 ) -> str:
     """What decides the graphs' bytes, as one hash."""
     networks = [checkpoint, *([] if transformer is None else [transformer.checkpoint])]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dcae_export.errors import ConfigError
 from dcae_export.models.state import encoder_digest
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 
 
 class LatentSource(BaseModel):
@@ -24,7 +24,7 @@ class LatentSource(BaseModel):
     random_weights: bool
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Self:
+    def of(cls, checkpoint: AutoencoderCheckpoint) -> Self:
         """What is said of the latents of a checkpoint.
 
         Raises:

@@ -17,7 +17,7 @@ from dcae_export.models.transformer_weights import (
     load_transformer_checkpoint,
     random_transformer_checkpoint,
 )
-from dcae_export.models.weights import Checkpoint, load_checkpoint, random_checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint, load_checkpoint, random_checkpoint
 from dcae_export.random_name import is_random, seed_of
 
 # Patterns without a leading "*": a pipeline's repository also holds other networks, which are large.
@@ -46,7 +46,7 @@ class _Found:
     of_run: bool = False
 
 
-def resolve(weights: str | None, *, variant: str | None) -> Checkpoint:
+def resolve(weights: str | None, *, variant: str | None) -> AutoencoderCheckpoint:
     """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official one.
 
     A folder may be that of a finished training run: it holds no published preset, and has a scaling factor of

@@ -26,7 +26,7 @@ from dcae_export.random_name import is_random, random_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checkpoint:
+class AutoencoderCheckpoint:
     """Weights of one autoencoder.
 
     ``preset`` is ``"custom"`` where no preset has the configuration. ``state`` is in our keys and float32
@@ -47,7 +47,7 @@ class Checkpoint:
         return is_random(self.source)
 
 
-def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
+def load_checkpoint(path: Path, *, variant: str | None = None) -> AutoencoderCheckpoint:
     """Read a weights file (.safetensors, its shards' index, .pt, .pth, .ckpt) or a folder with config.json.
 
     A lone file is known by its tensors if only one preset has them; otherwise ``variant`` is needed. Of a file
@@ -69,7 +69,7 @@ def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
         state = collect(stored, entries(identity.config, layout), of=identity.preset)
     except (WeightsError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from error
-    return Checkpoint(
+    return AutoencoderCheckpoint(
         config=identity.config,
         preset=identity.preset,
         state=state,
@@ -79,7 +79,7 @@ def load_checkpoint(path: Path, *, variant: str | None = None) -> Checkpoint:
     )
 
 
-def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
+def random_checkpoint(variant: str, *, seed: int) -> AutoencoderCheckpoint:
     """Random weights for a published autoencoder: the same for the same seed, of no use for pictures.
 
     Raises:
@@ -90,7 +90,7 @@ def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
     with torch.device("meta"):
         network = build(config)
     state = random_state(network, seed=seed)
-    return Checkpoint(
+    return AutoencoderCheckpoint(
         config=config,
         preset=name,
         state=state,
@@ -100,7 +100,7 @@ def random_checkpoint(variant: str, *, seed: int) -> Checkpoint:
     )
 
 
-def load_autoencoder(checkpoint: Checkpoint) -> Network:
+def load_autoencoder(checkpoint: AutoencoderCheckpoint) -> Network:
     """The networks of a checkpoint, for inference; they share the checkpoint's tensors."""
     with torch.device("meta"):
         network = build(checkpoint.config)
@@ -109,7 +109,7 @@ def load_autoencoder(checkpoint: Checkpoint) -> Network:
 
 
 def save_checkpoint(
-    checkpoint: Checkpoint, folder: Path, *, layout: Layout, force: bool = False
+    checkpoint: AutoencoderCheckpoint, folder: Path, *, layout: Layout, force: bool = False
 ) -> None:
     """Write a folder with config.json and one safetensors file; it appears whole or not at all.
 
@@ -134,7 +134,7 @@ def save_checkpoint(
 
 def convert(
     source: Path, target: Path, *, layout: Layout, variant: str | None = None, force: bool = False
-) -> Checkpoint:
+) -> AutoencoderCheckpoint:
     """Write a checkpoint in another layout; what was read is returned.
 
     Raises:

@@ -14,7 +14,7 @@ from dcae_export.models.network import NetworkConfig
 from dcae_export.models.state import state_digest
 from dcae_export.models.transformer_declaration import TransformerDeclaration
 from dcae_export.models.transformer_weights import save_transformer
-from dcae_export.models.weights import Checkpoint, save_checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint, save_checkpoint
 
 
 def write_model(
@@ -39,7 +39,7 @@ def write_model(
     if not (math.isfinite(scaling_factor) and scaling_factor > 0):
         raise TrainingError(f"{run}: the scaling factor of the latents is {scaling_factor}")
     _require_finite(run, state)
-    checkpoint = Checkpoint(
+    checkpoint = AutoencoderCheckpoint(
         config=dataclasses.replace(config, scaling_factor=scaling_factor),
         preset=CUSTOM,
         state=state,

@@ -81,7 +81,7 @@ def stored_recipe(run: Path, kind: type[AnyRecipe]) -> AnyRecipe:
     return load(path, kind)
 
 
-def require_same(run: Path, *, stored: AnyRecipe, asked: AnyRecipe) -> None:
+def require_same_recipe(run: Path, *, stored: AnyRecipe, asked: AnyRecipe) -> None:
     """Check that a run goes on as it began; ``CHANGEABLE`` may differ.
 
     Raises:

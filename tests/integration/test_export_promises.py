@@ -29,7 +29,7 @@ from dcae_export.export.simplify import Simplified
 from dcae_export.export.target import TARGETS
 from dcae_export.models.network import build
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.runtime.autoencoder import Autoencoder
 
 pytestmark = pytest.mark.integration
@@ -89,7 +89,7 @@ def bundle(exports) -> Path:
 
 
 @pytest.fixture
-def checkpoint() -> Checkpoint:
+def checkpoint() -> AutoencoderCheckpoint:
     return small_checkpoint(TINY, seed=1)
 
 
@@ -204,7 +204,7 @@ def test_a_simplifier_that_loses_parity_loses_no_graph(tmp_path, checkpoint, tra
 # ------------------------------------------------------------------------- P8: no NaN
 
 
-def spoil(checkpoint: Checkpoint, name: str) -> Checkpoint:
+def spoil(checkpoint: AutoencoderCheckpoint, name: str) -> AutoencoderCheckpoint:
     tensor = checkpoint.state[name].clone()
     tensor.view(-1)[-1] = torch.nan
     return dataclasses.replace(checkpoint, state={**checkpoint.state, name: tensor})
@@ -289,7 +289,9 @@ def test_a_memory_that_is_too_small_stops_an_export_before_the_work(old, checkpo
     assert files(old) == before
 
 
-def assert_stopped_before_the_work(checkpoint: Checkpoint, target: Path, *, match: str) -> None:
+def assert_stopped_before_the_work(
+    checkpoint: AutoencoderCheckpoint, target: Path, *, match: str
+) -> None:
     stages: list[str] = []
     with pytest.raises(ResourceError, match=match):
         export(checkpoint, target, NO_SIMPLIFIER, force=True, progress=stages.append)

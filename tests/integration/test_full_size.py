@@ -12,7 +12,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.evaluation.parity_matrix import Runtime, measure
 from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
-from dcae_export.models.weights import Checkpoint, load_autoencoder, random_checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint, load_autoencoder, random_checkpoint
 from dcae_export.parity import FP32, difference
 from dcae_export.pictures.pixels import to_tensor
 from dcae_export.runtime.session import Session
@@ -23,7 +23,7 @@ SIDE_PIXELS = 512
 
 
 @pytest.fixture(scope="module", params=["f32", "f64"])
-def exported(request, tmp_path_factory) -> Iterator[tuple[Checkpoint, Path]]:
+def exported(request, tmp_path_factory) -> Iterator[tuple[AutoencoderCheckpoint, Path]]:
     """A dynamic bundle of gigabytes, which pytest would keep after the test."""
     folder = tmp_path_factory.mktemp("full-size")
     checkpoint = random_checkpoint(request.param, seed=0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dcae_export.export.exporter import TransformerExport
     from dcae_export.export.recipe import ExportRecipe
     from dcae_export.models.transformer_weights import TransformerCheckpoint
-    from dcae_export.models.weights import Checkpoint
+    from dcae_export.models.weights import AutoencoderCheckpoint
 
 
 @command_with(
@@ -208,7 +208,7 @@ def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
         )
 
 
-def _resolve(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerExport | None]":
+def _resolve(recipe: "ExportRecipe") -> "tuple[AutoencoderCheckpoint, TransformerExport | None]":
     from dcae_export.export.exporter import TransformerExport
     from dcae_export.models.source import resolve
 
@@ -222,7 +222,7 @@ def _resolve(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerExport | N
     return checkpoint, transformer
 
 
-def _resolve_named(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerCheckpoint]":
+def _resolve_named(recipe: "ExportRecipe") -> "tuple[AutoencoderCheckpoint, TransformerCheckpoint]":
     """The networks of a backbone or of a published transformer, and of the autoencoder that goes with it."""
     from dcae_export.models.source import resolve, resolve_transformer
     from dcae_export.models.transformer_presets import TRANSFORMERS
@@ -237,7 +237,9 @@ def _resolve_named(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerChec
     return resolve(weights, variant=variant), network
 
 
-def _resolve_trained(recipe: "ExportRecipe") -> "tuple[Checkpoint, TransformerCheckpoint]":
+def _resolve_trained(
+    recipe: "ExportRecipe",
+) -> "tuple[AutoencoderCheckpoint, TransformerCheckpoint]":
     """The networks of a transformer that says what it is, and of the autoencoder that it says or that is named."""
     from dcae_export.models.presets import PRESETS
     from dcae_export.models.source import resolve, resolve_transformer
@@ -265,7 +267,9 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def _target(
-    recipe: "ExportRecipe", checkpoint: "Checkpoint", transformer: "TransformerExport | None"
+    recipe: "ExportRecipe",
+    checkpoint: "AutoencoderCheckpoint",
+    transformer: "TransformerExport | None",
 ) -> Path:
     from dcae_export.models.identity import CUSTOM
     from dcae_export.models.presets import PRESETS

@@ -15,7 +15,7 @@ from dcae_export.models.network import Network, NetworkConfig, build
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.source import resolve
 from dcae_export.models.vgg import fetch_vgg16
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.pictures.crops import TrainingCrop
 from dcae_export.training.autoencoder.adversarial import (
     adaptive_weight,
@@ -237,7 +237,7 @@ def _tell_nobody(_: Event) -> None:
     pass
 
 
-def _config(recipe: AutoencoderRecipe, start: Checkpoint | None) -> NetworkConfig:
+def _config(recipe: AutoencoderRecipe, start: AutoencoderCheckpoint | None) -> NetworkConfig:
     if start is None:
         if recipe.variant is None:
             raise ConfigError("variant: say what to train from scratch, or --init-from")
@@ -248,7 +248,7 @@ def _config(recipe: AutoencoderRecipe, start: Checkpoint | None) -> NetworkConfi
     return start.config
 
 
-def _network(config: NetworkConfig, start: Checkpoint | None, *, seed: int) -> Network:
+def _network(config: NetworkConfig, start: AutoencoderCheckpoint | None, *, seed: int) -> Network:
     network = build(config)
     if start is None:
         initialize(network, seed=seed)
@@ -289,7 +289,9 @@ def _perceptual(recipe: PerceptualRecipe, *, side: int) -> Perceptual:
     return LPIPS.load(fetch_vgg16() if recipe.vgg is None else recipe.vgg)
 
 
-def _kept_scaling_factor(recipe: AutoencoderRecipe, start: Checkpoint | None) -> float | None:
+def _kept_scaling_factor(
+    recipe: AutoencoderRecipe, start: AutoencoderCheckpoint | None
+) -> float | None:
     """That of the weights which the run began with, where the phase leaves the latents as they are.
 
     A transformer that was trained on them goes on fitting.

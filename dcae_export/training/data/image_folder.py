@@ -23,7 +23,7 @@ from dcae_export.training.data.loading import (
     require_position,
     to_batch,
 )
-from dcae_export.training.data.positions import Positions
+from dcae_export.training.data.positions import EpochOrder, Positions
 
 # Apart from crops, which are drawn from (seed, sample), orders are drawn from (seed, epoch, this).
 _ORDER: Final = 1
@@ -47,7 +47,7 @@ class ImageFolder:
         self._names = names
         self._crop = crop
         self._seed = seed
-        self._order = (-1, np.empty(0, np.int64))
+        self._order = EpochOrder(len(names), key=(seed,), stream=(_ORDER,))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -64,7 +64,7 @@ class ImageFolder:
             PictureError: Too many pictures in a row cannot be decoded.
         """
         epoch, place = divmod(n, len(self))
-        order = self._order_of(epoch)
+        order = self._order.of(epoch)
         skips: list[Skip] = []
         for step in range(min(len(self), MAX_FAILURES_IN_A_ROW)):
             name = self._names[int(order[(place + step) % len(self)])]
@@ -79,12 +79,6 @@ class ImageFolder:
             f"{self._folder}: {len(skips)} pictures in a row cannot be read; the last, {last.name}: "
             f"{last.detail}; check that the folder is still there"
         )
-
-    def _order_of(self, epoch: int) -> NDArray[np.int64]:
-        if self._order[0] != epoch:
-            generator = np.random.default_rng([self._seed, epoch, _ORDER])
-            self._order = epoch, generator.permutation(len(self))
-        return self._order[1]
 
 
 class ImageFolderData:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dcae_export.errors import ConfigError, PictureError
 from dcae_export.pictures.skipped import Skip, SkipReason
+from dcae_export.training.data.positions import EpochOrder
 from dcae_export.training.data.shard_files import Shard, open_shard
 from dcae_export.training.data.tar_pictures import EncodedPicture, tar_pictures
 
@@ -57,22 +57,15 @@ class ShardOrder:
         self.name = source.name
         self._shards = source.shards
         # By name and not by number: a source that joins the recipe leaves the others' orders alone.
-        self._key = [seed, zlib.crc32(source.name.encode())]
-        self._order = (-1, np.empty(0, np.int64))
+        key = (seed, zlib.crc32(source.name.encode()))
+        self._order = EpochOrder(len(source.shards), key=key)
 
     def __len__(self) -> int:
         return len(self._shards)
 
     def at(self, place: int) -> Shard:
         """The shard at a place from 0 on."""
-        epoch, at = divmod(place, len(self))
-        return self._shards[int(self._order_of(epoch)[at])]
-
-    def _order_of(self, epoch: int) -> NDArray[np.int64]:
-        if self._order[0] != epoch:
-            generator = np.random.default_rng([*self._key, epoch])
-            self._order = epoch, generator.permutation(len(self))
-        return self._order[1]
+        return self._shards[self._order.at(place)]
 
 
 class ShardStream:

@@ -3,11 +3,8 @@
 from collections.abc import Iterator
 from typing import Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dcae_export.training.data.loading import Loading, require_position
-from dcae_export.training.data.positions import Positions
+from dcae_export.training.data.positions import EpochOrder, Positions
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.folder import LatentFolder
 
@@ -26,8 +23,7 @@ class LatentData:
     def __init__(self, folder: LatentFolder, *, loading: Loading, seed: int) -> None:
         self._folder = folder
         self._loading = loading
-        self._seed = seed
-        self._order = (-1, np.empty(0, np.int64))
+        self._order = EpochOrder(folder.count, key=(seed,))
 
     @classmethod
     def open(
@@ -72,16 +68,6 @@ class LatentData:
         )
         done = positions.start
         for samples in positions:
-            latents, labels = self._folder.read([self._number(sample) for sample in samples])
+            latents, labels = self._folder.read([self._order.at(sample) for sample in samples])
             done += positions.stride
             yield LatentBatch(latents=latents, labels=labels), {_SAMPLE: done}
-
-    def _number(self, sample: int) -> int:
-        epoch, place = divmod(sample, len(self))
-        return int(self._order_of(epoch)[place])
-
-    def _order_of(self, epoch: int) -> NDArray[np.int64]:
-        if self._order[0] != epoch:
-            generator = np.random.default_rng([self._seed, epoch])
-            self._order = epoch, generator.permutation(len(self))
-        return self._order[1]

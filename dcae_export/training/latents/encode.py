@@ -18,7 +18,7 @@ from torch import Tensor
 from dcae_export.errors import ResourceError, UsageError
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.sd_vae_config import SDVAEConfig
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.pictures.failures_in_a_row import FailuresInARow
 from dcae_export.pictures.skipped import Skip, Skipped
 from dcae_export.training.data.cropped_pictures import CroppedPictures, cropped_pictures
@@ -36,7 +36,7 @@ from dcae_export.training.latents.contents import (
 )
 from dcae_export.training.latents.encoder import LatentEncoder
 from dcae_export.training.latents.shard import write_shard
-from dcae_export.training.latents.writer import append, begun, complete, require_same
+from dcae_export.training.latents.writer import append, begun, complete, require_same_encoding
 from dcae_export.training.recipe_sections import crop_size_problem
 
 # A kill costs at most the work on so many pictures, and a million pictures have a thousand files.
@@ -74,7 +74,7 @@ class EncodedLatents:
 
 
 def encode_latents(
-    checkpoint: Checkpoint,
+    checkpoint: AutoencoderCheckpoint,
     pictures: LabelledPictures,
     target: Path,
     settings: EncodingSettings,
@@ -102,7 +102,7 @@ def encode_latents(
         PictureError: A picture is gone since it was found, or none can be decoded any more.
         ParityError: A latent is not finite.
         ResourceError: Too little memory on the device or room on the disk, or a worker was killed.
-        DcaeError: As ``latent_writer.begun``.
+        DcaeError: As ``writer.begun``.
     """
     wanted = _contents(checkpoint, pictures, settings)
     processes = Processes(Precision.FP32, accumulation=1)
@@ -110,7 +110,7 @@ def encode_latents(
         contents = processes.from_main(stored)
         assert contents is not None
         # Another process may find other pictures than the main one.
-        require_same(target, stored=contents, wanted=wanted)
+        require_same_encoding(target, stored=contents, wanted=wanted)
         before = contents.num_done
         if not contents.complete:
             encoding = _Encoding(checkpoint, pictures, target, settings, processes)
@@ -133,7 +133,7 @@ class _Encoding:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: AutoencoderCheckpoint,
         pictures: LabelledPictures,
         target: Path,
         settings: EncodingSettings,
@@ -221,7 +221,7 @@ class _Encoding:
 
 
 def _contents(
-    checkpoint: Checkpoint, pictures: LabelledPictures, settings: EncodingSettings
+    checkpoint: AutoencoderCheckpoint, pictures: LabelledPictures, settings: EncodingSettings
 ) -> LatentContents:
     """What the folder says before its first shard."""
     config = checkpoint.config

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.sd_vae import SDVAE
-from dcae_export.models.weights import Checkpoint, load_autoencoder
+from dcae_export.models.weights import AutoencoderCheckpoint, load_autoencoder
 from dcae_export.sampling.noise import normals
 
 
@@ -20,7 +20,9 @@ class LatentEncoder:
     numbers that the seed and the picture's number decide, on any device and in any batch.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, *, seed: int) -> None:
+    def __init__(
+        self, checkpoint: AutoencoderCheckpoint, device: torch.device, *, seed: int
+    ) -> None:
         """Put the encoder of a checkpoint that has a scaling factor on a device."""
         assert checkpoint.config.scaling_factor is not None
         self._network = load_autoencoder(checkpoint)

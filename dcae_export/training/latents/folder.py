@@ -17,7 +17,7 @@ from dcae_export.training.latents.contents import (
     LatentContents,
     read_contents,
 )
-from dcae_export.training.latents.shard import open_shard, verify_shard
+from dcae_export.training.latents.shard import map_shard, verify_shard
 
 
 class LatentFolder:
@@ -45,7 +45,7 @@ class LatentFolder:
                 "the dcae latents that began it goes on with it"
             )
         numbers = range(len(contents.shards))
-        shards = [open_shard(path, contents, number) for number in numbers]
+        shards = [map_shard(path, contents, number) for number in numbers]
         if verify_hashes:
             for number in numbers:
                 verify_shard(path, contents, number)

@@ -64,7 +64,7 @@ def write_shard(path: Path, batch: LatentBatch) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def open_shard(folder: Path, contents: LatentContents, number: int) -> LatentBatch:
+def map_shard(folder: Path, contents: LatentContents, number: int) -> LatentBatch:
     """Map a shard: its pages are read as they are used, and given back where memory is short.
 
     Returns:

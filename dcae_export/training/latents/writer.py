@@ -21,7 +21,7 @@ from dcae_export.training.latents.contents import (
     read_contents,
     write_contents,
 )
-from dcae_export.training.latents.shard import open_shard
+from dcae_export.training.latents.shard import map_shard
 
 SKIPPED_NAME: Final = "skipped.csv"
 # A file that is not whole yet.
@@ -62,7 +62,7 @@ def begun(target: Path, wanted: LatentContents) -> Generator[LatentContents]:
         yield contents
 
 
-def require_same(target: Path, *, stored: LatentContents, wanted: LatentContents) -> None:
+def require_same_encoding(target: Path, *, stored: LatentContents, wanted: LatentContents) -> None:
     """Check that a folder goes on as it was begun.
 
     Raises:
@@ -129,10 +129,10 @@ def _beginning(target: Path, wanted: LatentContents) -> LatentContents:
     if contents is None or not contents.shards:
         contents = wanted
         write_contents(target, contents)
-    require_same(target, stored=contents, wanted=wanted)
+    require_same_encoding(target, stored=contents, wanted=wanted)
     _remove_stale(target, contents)
     for number in range(len(contents.shards)):
-        open_shard(target, contents, number)
+        map_shard(target, contents, number)
     _require_space(target, contents)
     return contents
 

@@ -6,7 +6,7 @@ from dcae_export.errors import ConfigError, InputError
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
 from dcae_export.training.run_recipe import (
     CHANGEABLE,
-    require_same,
+    require_same_recipe,
     resumed_run,
     started_run,
     stored_recipe,
@@ -77,7 +77,7 @@ def test_what_may_change_is_kept_when_a_run_goes_on(tmp_path, recipe):
     with started_run(run, recipe):
         pass
     longer = small_recipe(tmp_path, steps="9", checkpoint_every="2", sample_every="null")
-    require_same(run, stored=recipe, asked=longer)
+    require_same_recipe(run, stored=recipe, asked=longer)
     with resumed_run(run, longer):
         assert stored_recipe(run, AutoencoderRecipe) == longer
 
@@ -85,7 +85,7 @@ def test_what_may_change_is_kept_when_a_run_goes_on(tmp_path, recipe):
 def test_what_may_not_change_is_named_with_both_values(tmp_path, recipe):
     other = small_recipe(tmp_path, **{"optimizer.learning_rate": "0.5", "steps": "9"})
     with pytest.raises(ConfigError) as raised:
-        require_same(tmp_path / "run", stored=recipe, asked=other)
+        require_same_recipe(tmp_path / "run", stored=recipe, asked=other)
     message = str(raised.value)
     assert "optimizer.learning_rate is 0.0001 in the run, 0.5 in this recipe;" in message
     assert all(key in message for key in CHANGEABLE)
@@ -95,17 +95,17 @@ def test_what_may_not_change_is_named_with_both_values(tmp_path, recipe):
 def test_several_differences_are_counted_and_a_missing_section_is_called_so(tmp_path, recipe):
     other = small_recipe(tmp_path, ema="null", seed="1")
     with pytest.raises(ConfigError, match=r"seed is 0 in the run, 1 in this recipe \(and 2 more\)"):
-        require_same(tmp_path / "run", stored=recipe, asked=other)
+        require_same_recipe(tmp_path / "run", stored=recipe, asked=other)
     other = small_recipe(tmp_path, ema="null")
     with pytest.raises(ConfigError, match=r"ema.decay is 0.9999 in the run, absent in this"):
-        require_same(tmp_path / "run", stored=recipe, asked=other)
+        require_same_recipe(tmp_path / "run", stored=recipe, asked=other)
 
 
 def test_only_keys_of_the_recipe_are_said_to_be_changeable(tmp_path):
     recipe = small_diffusion_recipe(tmp_path)
     other = small_diffusion_recipe(tmp_path, seed="1")
     with pytest.raises(ConfigError, match="only steps, checkpoint_every may change"):
-        require_same(tmp_path / "run", stored=recipe, asked=other)
+        require_same_recipe(tmp_path / "run", stored=recipe, asked=other)
 
 
 def test_a_transformers_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path, recipe):

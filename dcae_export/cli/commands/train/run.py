@@ -105,7 +105,7 @@ def require_packages() -> None:
 def chosen_recipe(request: Request, kind: type[AnyRecipe]) -> AnyRecipe:
     """The recipe with what the command line changes; of a run that goes on, checked against its own."""
     from dcae_export.recipe_files import find_recipe
-    from dcae_export.training.run_recipe import require_same, stored_recipe
+    from dcae_export.training.run_recipe import require_same_recipe, stored_recipe
     from dcae_export.yaml_file import load
 
     path = find_recipe(request.recipe, kind="train")
@@ -121,7 +121,7 @@ def chosen_recipe(request: Request, kind: type[AnyRecipe]) -> AnyRecipe:
     # It need not be said again: a run without a checkpoint starts from where it started.
     init_from = request.init_from or stored.init_from
     recipe = recipe.model_copy(update={"init_from": init_from})
-    require_same(request.out, stored=stored, asked=recipe)
+    require_same_recipe(request.out, stored=stored, asked=recipe)
     return recipe
 
 

@@ -13,13 +13,13 @@ from dcae_export.export import exporter
 from dcae_export.models import source
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 
 SMALL = small_checkpoint(shrink(PRESETS["dc-ae-f64c128-in-1.0"].config))
 
 
-def named(preset: str) -> Checkpoint:
-    return Checkpoint(
+def named(preset: str) -> AutoencoderCheckpoint:
+    return AutoencoderCheckpoint(
         config=SMALL.config,
         preset=preset,
         state=SMALL.state,

@@ -20,7 +20,7 @@ from dcae_export.errors import (
 )
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.state import encoder_digest
-from dcae_export.models.weights import Checkpoint
+from dcae_export.models.weights import AutoencoderCheckpoint
 from dcae_export.pictures import failures_in_a_row
 from dcae_export.pictures.pixels import to_tensor
 from dcae_export.training.data.labelled_pictures import find_pictures
@@ -38,7 +38,9 @@ Told = Callable[[int, int], None]
 class Means:
     """In place of a network: each picture's mean, in every channel with the channel's number added."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, *, seed: int) -> None:
+    def __init__(
+        self, checkpoint: AutoencoderCheckpoint, device: torch.device, *, seed: int
+    ) -> None:
         assert device.type == "cpu"
 
     def __call__(self, images: Tensor, numbers: tuple[int, ...]) -> Tensor:
@@ -61,7 +63,7 @@ def encode(
     pictures: Path,
     target: Path,
     *,
-    checkpoint: Checkpoint = CHECKPOINT,
+    checkpoint: AutoencoderCheckpoint = CHECKPOINT,
     settings: EncodingSettings = SETTINGS,
     on_progress: Told = lambda done, total: None,
 ) -> EncodedLatents:
