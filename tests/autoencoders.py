@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 SHRINKING = 16
 
-DC_AE = [name for name, preset in PRESETS.items() if isinstance(preset.config, AutoencoderConfig)]
+# The published ones: the demo model is one of their graphs, small as it is.
+DC_AE = [
+    name
+    for name, preset in PRESETS.items()
+    if isinstance(preset.config, AutoencoderConfig) and preset.repository is not None
+]
 
 # An SD-VAE of one halving: every kind of its layers. Four channels to a group of the norms at the latent's
 # width: over two numbers, as on a grid of one position, a norm is little more than their order.

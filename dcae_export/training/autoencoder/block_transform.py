@@ -6,6 +6,7 @@ Shape suffixes: B batch, C channels, H height, W width, S a block's side; h and 
 import math
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,13 +28,13 @@ _MEAN_FREQUENCY: Final = 0.5
 
 def natural_noise(count: int, side: int, *, generator: torch.Generator) -> Tensor:
     """Noise with the spectrum of natural pictures, amplitude 1 / frequency: (B, 3, side, side), about [-1, 1]."""
-    rows, columns = torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)
-    amplitude = torch.sqrt(rows**2 + columns**2 + (_MEAN_FREQUENCY / side) ** 2).reciprocal()
-    white = torch.randn(count, IMAGE_CHANNELS, side, side, generator=generator)
-    planes = torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=(side, side))
-    planes = planes / planes.std() * torch.tensor((1.0, _CHROMA, _CHROMA))[:, None, None]
-    pictures = torch.einsum("rc,bchw->brhw", torch.linalg.inv(torch.tensor(_FROM_RGB)), planes)
-    return pictures * (_STD / pictures.std())
+    rows, columns = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)
+    amplitude = 1 / np.sqrt(rows**2 + columns**2 + (_MEAN_FREQUENCY / side) ** 2)
+    white = torch.randn(count, IMAGE_CHANNELS, side, side, generator=generator).numpy()
+    planes = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=(side, side))
+    planes *= np.array((1.0, _CHROMA, _CHROMA))[:, None, None] / planes.std()
+    pictures = np.einsum("rc,bchw->brhw", np.linalg.inv(np.array(_FROM_RGB)), planes)
+    return torch.tensor(pictures * (_STD / pictures.std()), dtype=torch.float32)
 
 
 def coefficients(
@@ -48,7 +49,8 @@ def coefficients(
     kept = min(side, _HIGHEST_FREQUENCY)
     dct = _dct(side)[:kept]
     planes = torch.einsum("rc,bchw->brhw", torch.tensor(_FROM_RGB), pictures_BCHW)
-    blocks = planes.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    batch, _, height, width = planes.shape
+    blocks = planes.reshape(batch, -1, height // side, side, width // side, side)
     found = torch.einsum("us,vt,brhswt->bruvhw", dct, dct, blocks).flatten(1, 3)
     leading = found[:, _order(kept)[:count]]
     spread = leading.std(dim=(0, 2, 3), keepdim=True)

@@ -9,12 +9,13 @@ compute them; the decoder's predict those of blocks half as wide, with the neigh
 Nothing is read: the pictures of the fit are noise with the spectrum of natural pictures, amplitude 1 / frequency
 (Field, "Relations between the statistics of natural images and the response properties of cortical cells", 1987).
 
-Shape suffixes: B batch, C channels, H height, W width.
+Shape suffixes: B batch, C channels, H height, W width, N positions.
 """
 
 import math
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -62,7 +63,9 @@ def require_linear_fit(config: AutoencoderConfig) -> None:
         Downsampling.CONV_PIXEL_UNSHUFFLE,
         Upsampling.CONV_PIXEL_SHUFFLE,
     ):
-        raise ConfigError("a linear fit needs pixel-unshuffle in the encoder and pixel-shuffle in the decoder")
+        raise ConfigError(
+            "a linear fit needs pixel-unshuffle in the encoder and pixel-shuffle in the decoder"
+        )
     stages = (*config.encoder.stages, *config.decoder.stages)
     if config.encoder.stages[0].depth or config.decoder.stages[0].depth:
         raise ConfigError("a linear fit needs an empty stage next to the image")
@@ -92,18 +95,18 @@ def fit_linear_path(network: Autoencoder, *, seed: int) -> None:
 def _fit_encoder(encoder: Encoder, pictures: Tensor) -> Tensor:
     """The latents of the pictures."""
     downs = [part for part in encoder.modules() if isinstance(part, ConvPixelUnshuffle)]
-    x = pictures[:_FEW_PICTURES]
+    x = pictures[:_FEW_PICTURES] if len(downs) > _SHALLOW + 1 else pictures
     for level, down in enumerate(downs):
         if level == _SHALLOW + 1:
             passed = nn.Sequential(*downs[:level])
-            x = torch.cat([passed(part) for part in pictures.split(_FEW_PICTURES)])
+            x = torch.cat([passed(part) for part in torch.split(pictures, _FEW_PICTURES)])
         # The shortcut adds a share of every other coefficient, which the next layer's fit takes out again.
         wanted = coefficients(pictures[: len(x)], down.conv.out_channels, level=level)
         _fit(down.conv, x, wanted, reach=0)
         x = down(x)
     # Spread as the square root of what it is in pictures: what matters most stays largest, and nothing vanishes.
     channels = encoder.conv_out.conv.out_channels
-    wanted = coefficients(pictures[: len(x)], channels, level=len(downs), whitening=0.5)
+    wanted = coefficients(pictures, channels, level=len(downs), whitening=0.5)
     _fit_beside_shortcut(encoder.conv_out, x, wanted / wanted.std(), reach=0)
     return encoder.conv_out(x)
 
@@ -155,16 +158,18 @@ def _fit(conv: nn.Conv2d, x_BCHW: Tensor, wanted_BCHW: Tensor, *, reach: int) ->
     ``reach`` is how far it looks: 0 for a position alone, 1 for its neighbours as well.
     """
     side = 2 * reach + 1
-    rows = F.unfold(x_BCHW, side, padding=reach).transpose(1, 2).flatten(0, 1)
-    targets = wanted_BCHW.flatten(2).transpose(1, 2).flatten(0, 1)
-    stride = math.ceil(len(rows) / _MOST_POSITIONS)
-    rows, targets = rows[::stride].double(), targets[::stride].double()
+    rows_NC = F.unfold(x_BCHW, side, padding=reach).transpose(1, 2).flatten(0, 1)
+    targets_NC = wanted_BCHW.flatten(2).transpose(1, 2).flatten(0, 1)
+    stride = math.ceil(len(rows_NC) / _MOST_POSITIONS)
+    rows = np.asarray(rows_NC[::stride], np.float64)
+    targets = np.asarray(targets_NC[::stride], np.float64)
     squares = rows.T @ rows
-    squares.diagonal().add_(_RIDGE * squares.diagonal().mean())
-    weight = torch.linalg.solve(squares, rows.T @ targets).T.float()
+    squares += _RIDGE * squares.diagonal().mean() * np.eye(len(squares))
+    solution = np.linalg.solve(squares, rows.T @ targets)
     conv.weight.zero_()
     middle = slice(1 - reach, 2 + reach)
-    conv.weight[:, :, middle, middle] = weight.unflatten(1, (conv.in_channels, side, side))
+    weight = torch.tensor(solution.T, dtype=torch.float32)
+    conv.weight[:, :, middle, middle] = weight.reshape(-1, conv.in_channels, side, side)
     _bias(conv).zero_()
 
 

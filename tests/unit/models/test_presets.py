@@ -5,7 +5,12 @@ import torch
 from autoencoders import DC_AE
 
 from dcae_export.errors import UsageError
-from dcae_export.models.autoencoder import Autoencoder
+from dcae_export.models.autoencoder import (
+    AttentionStage,
+    Autoencoder,
+    AutoencoderConfig,
+    ResStage,
+)
 from dcae_export.models.key_map import Layout, key_map
 from dcae_export.models.presets import PRESETS, SHORT_NAMES, preset_name
 
@@ -37,10 +42,12 @@ SCALING_FACTORS = {
     "dc-ae-lite-f32c32-sana-1.1": 0.41407,
     "dc-ae-f32c128-1.5": None,
     "dc-ae-f64c128-1.5": 0.5935,
+    "dc-ae-f64c64-demo": None,
     "sd-f8": 0.18215,
     "sd-f32": None,
     "sd-f64": None,
 }
+DEMO = "dc-ae-f64c64-demo"
 
 # SD-VAE-f8, SD-VAE-f32c32 and SD-VAE-f64c128.
 SD_VAE = [("sd-f8", 8, 4), ("sd-f32", 32, 32), ("sd-f64", 64, 128)]
@@ -62,7 +69,7 @@ def test_a_preset_has_the_published_scaling_factor(name):
     assert PRESETS[name].config.scaling_factor == SCALING_FACTORS[name]
 
 
-@pytest.mark.parametrize("name", DC_AE)
+@pytest.mark.parametrize("name", [*DC_AE, DEMO])
 def test_a_preset_is_named_after_its_compression_and_channels(name):
     config = PRESETS[name].config
     assert f"-f{config.downsample}c{config.latent_channels}-" in name
@@ -75,8 +82,20 @@ def test_the_baselines_are_those_of_the_paper(name, factor, channels):
     assert PRESETS[name].summary.startswith(f"{factor}x, {channels} channels, SD-VAE")
 
 
-def test_only_the_baselines_that_nobody_published_are_without_a_repository():
-    assert [name for name in PRESETS if PRESETS[name].repository is None] == ["sd-f32", "sd-f64"]
+def test_only_the_demo_and_the_baselines_that_nobody_published_are_without_a_repository():
+    without = [name for name in PRESETS if PRESETS[name].repository is None]
+    assert without == [DEMO, "sd-f32", "sd-f64"]
+
+
+def test_the_demo_is_a_small_dc_ae_with_blocks_of_both_kinds_on_both_sides():
+    config = PRESETS[DEMO].config
+    assert isinstance(config, AutoencoderConfig)
+    with torch.device("meta"):
+        autoencoder = Autoencoder(config)
+    assert 3e6 < sum(parameter.numel() for parameter in autoencoder.parameters()) < 4e6
+    for side in (config.encoder, config.decoder):
+        assert {type(stage) for stage in side.stages} == {ResStage, AttentionStage}
+        assert side.latent_shortcut
 
 
 @pytest.mark.parametrize(("short", "name"), SHORT_NAMES.items())

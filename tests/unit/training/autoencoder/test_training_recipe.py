@@ -30,8 +30,10 @@ def test_every_shipped_recipe_is_one_and_survives_being_written(name, tmp_path):
     assert load(tmp_path / "again.yaml", AutoencoderRecipe) == recipe
 
 
-def test_each_published_factor_has_three_phases_and_the_baselines_the_first():
-    phases = {f"{short}-phase{n}" for short in ("f32", "f64", "f128") for n in (1, 2, 3)}
+def test_each_factor_has_three_phases_and_the_baselines_the_first():
+    phases = {
+        f"{short}-phase{n}" for short in ("f32", "f64", "f128", "f64-demo") for n in (1, 2, 3)
+    }
     baselines = {"sd-f32-phase1", "sd-f64-phase1"}
     assert set(NAMES) == phases | baselines | {"fine-tune"}
 
