@@ -163,9 +163,9 @@ def _fit(conv: nn.Conv2d, x_BCHW: Tensor, wanted_BCHW: Tensor, *, reach: int) ->
     stride = math.ceil(len(rows_NC) / _MOST_POSITIONS)
     rows = np.asarray(rows_NC[::stride], np.float64)
     targets = np.asarray(targets_NC[::stride], np.float64)
-    squares = rows.T @ rows
-    squares += _RIDGE * squares.diagonal().mean() * np.eye(len(squares))
-    solution = np.linalg.solve(squares, rows.T @ targets)
+    squares = np.asarray(rows.T @ rows, np.float64)
+    ridge = _RIDGE * float(squares.diagonal().mean()) * np.eye(len(squares))
+    solution = np.linalg.solve(squares + ridge, np.asarray(rows.T @ targets, np.float64))
     conv.weight.zero_()
     middle = slice(1 - reach, 2 + reach)
     weight = torch.tensor(solution.T, dtype=torch.float32)
