@@ -174,7 +174,9 @@ def _folder_jobs(folder: Path, out: Path, sheet: Path | None, *, force: bool) ->
     for skip in skipped.listed:
         print_note(f"left out: {folder / skip.name}: {skip.detail}")
     jobs = [
-        _Job(picture=folder / picture, name=str(picture), out=out / name, sheet=out / _SHEETS / name)
+        _Job(
+            picture=folder / picture, name=str(picture), out=out / name, sheet=out / _SHEETS / name
+        )
         for picture, name in names_for(pictures).items()
     ]
     writers: dict[Path, str] = {}
