@@ -1,5 +1,6 @@
 """The recipes that come with this package, by what they are for."""
 
+import difflib
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -27,8 +28,10 @@ def find_recipe(name: str, *, kind: Kind) -> Path:
     if Path(name).is_file():
         return Path(name)
     if name not in shipped:
+        near = difflib.get_close_matches(name, shipped, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(
-            f"{name}: no such file, nor a recipe of this package; those are {', '.join(shipped)}"
+            f"{name}: no such file, nor a recipe of this package; those are {', '.join(shipped)}{hint}"
         )
     return shipped[name]
 

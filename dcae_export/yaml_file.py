@@ -4,16 +4,17 @@ What is read is JSON in YAML's clothes: no aliases, no tags, no repeated keys, a
 second meaning (``off`` is text, ``1e-3`` is a number).
 """
 
+import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn, TypeVar, cast
+from typing import TypeVar, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from dcae_export.errors import ConfigError
+from dcae_export.errors import ConfigError, UsageError
 
 MAX_BYTES = 64 * 1024
 
@@ -31,19 +32,27 @@ def load(path: Path, model: type[Model], *, overrides: Mapping[str, str] | None 
     Args:
         path: A YAML file that holds one mapping.
         model: What it must be; unknown keys are refused where the model forbids them.
-        overrides: Values in place of the file's, as YAML, by key; ``outer.inner`` is a key of a mapping.
+        overrides: Values in place of the file's, as YAML, by key; ``outer.inner`` is a key of a mapping. Messages
+            call them by the option ``--set``.
 
     Raises:
         ConfigError: It cannot be read, or is not what ``model`` says.
+        UsageError: An override makes it something else than ``model`` says.
     """
-    content = _parse(str(path), _read(path))
-    for key, text in (overrides or {}).items():
-        _override(content, key, text)
+    text = _read(path)
+    content = _parse(str(path), text)
+    for key, value in (overrides or {}).items():
+        _override(content, key, value)
     try:
-        # By way of JSON: strict about types, yet a list may become a tuple.
-        return model.model_validate_json(json.dumps(content), strict=True)
+        return _validated(content, model)
     except ValidationError as error:
-        _raise_in_one_line(path, error, model, overrides or {})
+        fault, key = _in_one_line(error, model)
+        set_keys = _to_blame(key, overrides or {}, _parse(str(path), text), model)
+        if not set_keys:
+            raise ConfigError(f"{path}: {fault}") from error
+        named = any(fault.startswith((f"{one}:", f"{one}.")) for one in set_keys)
+        where = "--set" if named else f"--set {', '.join(set_keys)}:"
+        raise UsageError(f"{where} {fault}") from error
 
 
 def dump(content: BaseModel) -> str:
@@ -68,25 +77,66 @@ def _override(content: dict[str, object], key: str, text: str) -> None:
         if not isinstance(inner, dict):
             inner = content[name] = _Mapping()
         content = cast("dict[str, object]", inner)
-    content[last] = _value_of(f"--set {key}", text)
+    try:
+        content[last] = _value_of(f"--set {key}", text)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
 
 
-def _raise_in_one_line(
-    path: Path, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]
-) -> NoReturn:
+def _validated(content: Mapping[str, object], model: type[Model]) -> Model:
+    # By way of JSON: strict about types, yet a list may become a tuple.
+    return model.model_validate_json(json.dumps(content), strict=True)
+
+
+def _in_one_line(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """What is wrong, and at which key; that is empty where several keys are wrong together."""
     first, *rest = error.errors(include_url=False, include_input=False)
     key = ".".join(str(part) for part in first["loc"])
     expectation = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        expectation = "unknown key"
-        # The keys of a mapping inside another are those of a model that is not at hand.
-        if len(first["loc"]) == 1:
-            expectation += f"; the keys are {', '.join(model.model_fields)}"
+        expectation = _unknown(key, model)
     more = f" (and {len(rest)} more)" if rest else ""
-    where = f"{path}: {key}: " if key else f"{path}: "
-    if any(key == one or key.startswith(f"{one}.") for one in overrides):
-        where = f"--set {key}: "
-    raise ConfigError(f"{where}{expectation}{more}") from error
+    return (f"{key}: " if key else "") + expectation + more, key
+
+
+def _unknown(key: str, model: type[BaseModel]) -> str:
+    keys = [one.rpartition(".") for one in _keys(model, "")]
+    outer, _, last = key.rpartition(".")
+    beside = [name for place, _, name in keys if place == outer]
+    # A key that is right but for its place, or nearly right.
+    near = ["".join(parts) for parts in keys if parts[2] == last] or difflib.get_close_matches(
+        key, ["".join(parts) for parts in keys], n=1
+    )
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown key; the keys are {', '.join(beside)}{hint}"
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        for inner in _models_in(field.annotation):
+            yield from _keys(inner, f"{prefix}{name}.")
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _to_blame(
+    key: str, overrides: Mapping[str, str], alone: Mapping[str, object], model: type[BaseModel]
+) -> list[str]:
+    """The overrides at fault: that of the key; where the file ``alone`` is right, those inside the key, or any."""
+    own = [one for one in overrides if key == one or key.startswith(f"{one}.")]
+    if own or not overrides:
+        return own
+    try:
+        _validated(alone, model)
+    except ValidationError:
+        return []
+    return [one for one in overrides if one.startswith(f"{key}.")] or list(overrides)
 
 
 def _read(path: Path) -> str:

@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor
 from dcae_export.errors import DcaeError
 from dcae_export.training.engine.ema import EMASettings
 from dcae_export.training.engine.engine import Outcome, train
-from dcae_export.training.engine.events import CheckpointUnusable, Event
+from dcae_export.training.engine.events import CheckpointUnusable, Event, Note
 from dcae_export.training.engine.learning_rate import WarmUp
 from dcae_export.training.engine.run_folder import RunFolder
 from dcae_export.training.engine.settings import EngineSettings, Precision
@@ -138,8 +138,14 @@ def tiny_training(**options: object) -> TinyTraining:
 
 
 def _show(event: Event) -> None:
-    step = event.path if isinstance(event, CheckpointUnusable) else event.step
-    sys.stdout.write(f"{type(event).__name__} {step}\n")
+    match event:
+        case CheckpointUnusable():
+            detail = event.path
+        case Note():
+            detail = event.text
+        case _:
+            detail = event.step
+    sys.stdout.write(f"{type(event).__name__} {detail}\n")
     sys.stdout.flush()
 
 

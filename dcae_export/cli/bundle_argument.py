@@ -28,4 +28,4 @@ def locate_bundle(name: str) -> Path:
         # The manifest's names have passed its checks: none is a pattern, and none leads out of the folder.
         return hub.fetch(name, allow=(MANIFEST_NAME, *read_manifest(folder).files))
     except HubError as error:
-        raise HubError(f"{error}; nor is there a folder of that name") from error
+        raise HubError(f"no such folder here: {name}; and of the hub: {error}") from error

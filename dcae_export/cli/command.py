@@ -48,9 +48,16 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of commands whose help ends with examples."""
+    """A group of commands whose help ends with examples, and is what the bare group prints."""
 
     examples: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Click's own way is an error, whose message is the help.
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         _write_examples(formatter, self.examples)

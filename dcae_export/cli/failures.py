@@ -1,9 +1,11 @@
 """Turn whatever stops a command into one line on stderr and an exit status."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -34,7 +36,7 @@ _INSTALL_LINES = {
 
 
 def run(command: click.Command, *, prog_name: str, args: Sequence[str] | None = None) -> int:
-    """Run a command to its end, whichever that is.
+    """Run a command to its end, whichever that is; SIGTERM is Ctrl-C by another name.
 
     Args:
         command: The program.
@@ -45,6 +47,7 @@ def run(command: click.Command, *, prog_name: str, args: Sequence[str] | None = 
         The exit status.
     """
     invocation = Invocation()
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result: object = command.main(
             args=args, prog_name=prog_name, standalone_mode=False, obj=invocation
@@ -59,8 +62,14 @@ def run(command: click.Command, *, prog_name: str, args: Sequence[str] | None = 
         status, message = _explain(error)
         print_note(message)
         return status
+    finally:
+        signal.signal(signal.SIGTERM, before)
     # What a command left through ``Context.exit`` comes back as a number.
     return result if isinstance(result, int) else 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _explain(error: BaseException) -> tuple[int, str]:

@@ -52,13 +52,10 @@ class _LazyGroup(Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, invoke_without_command=True)
+@click.group(cls=_LazyGroup)
 @click.version_option(__version__, prog_name="dcae")
-@click.pass_context
-def dcae(context: click.Context) -> None:
+def dcae() -> None:
     """Take DC-AE, the deep-compression autoencoder, from PyTorch to any machine."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 dcae.params.append(verbose_option())

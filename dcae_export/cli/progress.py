@@ -1,41 +1,55 @@
-"""A line on the terminal that says how far a command is, once it has taken longer than a second."""
+"""How far a command is: a line on the terminal after a second, a printed line now and then elsewhere."""
 
 import sys
 import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
+
+from dcae_export.cli.console import print_note
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
     from rich.progress import TaskID
 
 _DELAY_S = 1.0
+# Where nobody watches: what is quick prints nothing, and a log of days stays readable.
+_FIRST_LINE_S = 5.0
+_NEXT_LINE_S = 30.0
 
 
 class Progress:
-    """What is being done, and how much is left where the number of steps is known.
+    """What is being done, and how much is left where the number of steps is known."""
 
-    Nothing is shown where stderr is no terminal.
-    """
-
-    def __init__(self, stage: str, *, steps: int | None = None) -> None:
+    def __init__(
+        self,
+        stage: str,
+        *,
+        steps: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stage = stage
         self._steps = steps
         self._done = 0
+        self._clock = clock
+        self._entered_s = clock()
+        # When the first steps were counted, and how many: they may be of an earlier run.
+        self._begun: tuple[float, int] | None = None
         self._lock = threading.Lock()
         self._display: tuple[Display, TaskID] | None = None
-        self._timer: threading.Timer | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(
+            target=self._show_later if sys.stderr.isatty() else self._print_lines, daemon=True
+        )
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._timer = threading.Timer(_DELAY_S, self._show)
-            self._timer.daemon = True
-            self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        self._over.set()
+        self._thread.join()
         if self._display is not None:
             self._display[0].stop()
 
@@ -45,11 +59,40 @@ class Progress:
             self._stage = name
             self._update()
 
-    def advance(self) -> None:
-        """Count one step as done."""
+    def advance(self, steps: int = 1) -> None:
+        """Count steps as done."""
         with self._lock:
-            self._done += 1
+            self._done += steps
+            if self._begun is None:
+                self._begun = self._clock(), self._done
             self._update()
+
+    def line(self) -> str:
+        """Where the command is, as one line."""
+        now_s = self._clock()
+        with self._lock:
+            counted = "" if self._steps is None else f": {self._done} of {self._steps}"
+            so_far = timedelta(seconds=round(now_s - self._entered_s))
+            return f"{self._stage}{counted}{self._left(now_s)}, {so_far} so far"
+
+    def _left(self, now_s: float) -> str:
+        if self._steps is None or self._begun is None:
+            return ""
+        begun_s, done_before = self._begun
+        if self._done == done_before:
+            return ""
+        seconds = (self._steps - self._done) * (now_s - begun_s) / (self._done - done_before)
+        return f", {timedelta(seconds=round(seconds))} left"
+
+    def _print_lines(self) -> None:
+        wait_s = _FIRST_LINE_S
+        while not self._over.wait(wait_s):
+            print_note(self.line())
+            wait_s = _NEXT_LINE_S
+
+    def _show_later(self) -> None:
+        if not self._over.wait(_DELAY_S):
+            self._show()
 
     def _update(self) -> None:
         if self._display is not None:

@@ -50,6 +50,10 @@ class Statistics:
         Raises:
             InputError: The file is damaged, or holds no such statistics.
         """
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no such file; dcae evaluate statistics DIR --out {path} makes it"
+            )
         arrays = read_arrays(path, names=_NAMES)
         try:
             gaussian = _gaussian(arrays["mu"], arrays["sigma"])

@@ -56,7 +56,8 @@ def transformer_job(
     batch = None if wanted is None else _batch(checkpoint, wanted[0])
     ranges = _ranges(grid, batch, config.patch * autoencoder.downsample)
     if grid is not None and any(side % config.patch for side in grid):
-        raise UsageError(f"{checkpoint.name}: a latent of {grid} is no multiple of its patch")
+        step = config.patch * autoencoder.downsample
+        raise UsageError(f"{checkpoint.name}: sides of a --size have to be multiples of {step} px")
     network = load_transformer(checkpoint)
     times = TARGETS[options.target].time_input
     if times is TimeInput.FEATURES:

@@ -31,10 +31,8 @@ _FILES = (
     ),
 )
 _PATTERNS = (*_FILES, *(f"vae/{name}" for name in _FILES))
-_WAYS_ON = (
-    "Three ways on: --weights PATH of a local copy; --weights random:SEED for a dry run; "
-    "HF_ENDPOINT=URL of a mirror that can be reached, or HF_TOKEN for a private repository"
-)
+# What names weights where nothing else is said: in an export, those of both networks.
+_WEIGHTS = "--weights"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +44,13 @@ class _Found:
     of_run: bool = False
 
 
-def resolve(weights: str | None, *, variant: str | None) -> AutoencoderCheckpoint:
+def resolve(
+    weights: str | None, *, variant: str | None, option: str = _WEIGHTS
+) -> AutoencoderCheckpoint:
     """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official one.
 
     A folder may be that of a finished training run: it holds no published preset, and has a scaling factor of
-    its own; ``variant`` says which graph it must have.
+    its own; ``variant`` says which graph it must have. ``option`` is what the user names weights by.
 
     Raises:
         UsageError: No such variant, none where one is needed, or a malformed seed.
@@ -60,28 +60,37 @@ def resolve(weights: str | None, *, variant: str | None) -> AutoencoderCheckpoin
     """
     if weights is None:
         if variant is None:
-            raise UsageError("say which weights: a variant, or --weights")
-        found = _on_hub(_official_repository(preset_name(variant)))
+            raise UsageError(f"say which weights: a variant, or {option}")
+        repository = _official_repository(preset_name(variant), option)
+        found = _on_hub(repository, _ways_on(option))
     elif is_random(weights):
         seed = seed_of(weights)
         if variant is None:
             raise UsageError(f"{weights}: say of which variant")
         return random_checkpoint(variant, seed=seed)
     else:
-        found = _find(weights)
+        found = _find(weights, _ways_on(option))
         if found.of_run and trains_transformer(Path(found.source)):
             raise WeightsError(
-                f"{weights}: a run that trained a transformer; it goes with --transformer-weights"
+                f"{weights}: a run that trained a transformer, which dcae export takes by --transformer-weights; "
+                f"{option} names an autoencoder's"
             )
     checkpoint = load_checkpoint(found.path, variant=None if found.of_run else variant)
     if found.of_run and variant is not None and not has_graph_of(checkpoint.config, variant):
-        raise WeightsError(f"{weights}: a run that trained another network than {variant}")
+        raise WeightsError(
+            f"{weights}: a run that trained another network than {variant}; name a run of {variant}, or the "
+            "variant that this one trained"
+        )
     preset = CUSTOM if found.of_run else checkpoint.preset
     return dataclasses.replace(checkpoint, preset=preset, source=found.source)
 
 
 def resolve_transformer(
-    weights: str | None, *, name: str | None, autoencoder: str | None
+    weights: str | None,
+    *,
+    name: str | None,
+    autoencoder: str | None,
+    option: str = _WEIGHTS,
 ) -> TransformerCheckpoint:
     """The same for a diffusion transformer; None is the published one of that name.
 
@@ -89,6 +98,7 @@ def resolve_transformer(
         weights: As for ``resolve``.
         name: Which transformer; None where the weights say it, as those of a training run do.
         autoencoder: Whose latents it is for; None where the weights say it.
+        option: As for ``resolve``.
 
     Raises:
         UsageError: No such transformer or autoencoder, none where one is needed, a malformed seed, or no weights are
@@ -104,50 +114,66 @@ def resolve_transformer(
             return random_transformer_checkpoint(
                 name, autoencoder=autoencoder, seed=seed_of(weights)
             )
-        found = _on_hub(_published_transformer(name, autoencoder))
+        repository = _published_transformer(name, autoencoder, option)
+        found = _on_hub(repository, _ways_on(option))
     else:
-        found = _find(weights)
+        found = _find(weights, _ways_on(option, may_be_random=name is not None))
         if found.of_run and not trains_transformer(Path(found.source)):
             raise WeightsError(
-                f"{weights}: a run that trained an autoencoder; --transformer-weights names the transformer's"
+                f"{weights}: a run that trained an autoencoder, which dcae export takes by --weights; "
+                "what is needed here is a transformer's"
             )
     checkpoint = load_transformer_checkpoint(found.path, name=name, autoencoder=autoencoder)
     return dataclasses.replace(checkpoint, source=found.source)
 
 
-def _published_transformer(name: str, autoencoder: str) -> str:
+def _published_transformer(name: str, autoencoder: str, option: str) -> str:
     preset = transformer_preset(name, autoencoder=autoencoder)
     if preset.repository is None:
         raise UsageError(
             f"no weights are published for {name} on {preset.autoencoder}. Two ways on: "
-            "--weights PATH or ORG/NAME of your own; --weights random:SEED for a dry run"
+            f"{option} PATH or ORG/NAME of your own; {option} random:SEED for a dry run"
         )
     return preset.repository
 
 
-def _official_repository(preset: str) -> str:
+def _official_repository(preset: str, option: str) -> str:
     repository = PRESETS[preset].repository
     if repository is None:
         raise WeightsError(
-            f"{preset}: no weights of it are public; --weights PATH takes what you trained yourself, "
-            "--weights random:SEED random ones for a dry run"
+            f"{preset}: no weights of it are public; {option} PATH takes what you trained yourself, "
+            f"{option} random:SEED random ones for a dry run"
         )
     return repository
 
 
-def _find(weights: str) -> _Found:
+def _find(weights: str, ways_on: str) -> _Found:
     path = Path(weights).expanduser()
     if is_run(path):
         return _Found(path=model_of(path), source=str(path), of_run=True)
     if path.exists() or path.name.endswith(SUFFIXES):
         return _Found(path=path, source=str(path))
-    if hub.is_repository_name(weights):
-        return _on_hub(weights)
-    raise WeightsError(f"{weights}: no such file or folder, and no ORG/NAME of the hub")
+    if not hub.is_repository_name(weights):
+        raise WeightsError(f"{weights}: no such file or folder, and no ORG/NAME of the hub")
+    try:
+        return _on_hub(weights, ways_on)
+    except HubError as error:
+        # A mistyped path may look like a repository's name.
+        raise HubError(
+            f"no such file or folder here: {weights}; and of the hub: {error}"
+        ) from error
 
 
-def _on_hub(repository: str) -> _Found:
+def _on_hub(repository: str, ways_on: str) -> _Found:
     try:
         return _Found(path=hub.fetch(repository, allow=_PATTERNS), source=repository)
     except HubError as error:
-        raise HubError(f"{error}. {_WAYS_ON}") from error
+        raise HubError(f"{error}. {ways_on}") from error
+
+
+def _ways_on(option: str, *, may_be_random: bool = True) -> str:
+    dry_run = f"{option} random:SEED for a dry run; " if may_be_random else ""
+    return (
+        f"Ways on: {option} PATH of a local copy; {dry_run}"
+        "HF_ENDPOINT=URL of a mirror that can be reached, or HF_TOKEN for a private repository"
+    )

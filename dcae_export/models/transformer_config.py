@@ -1,5 +1,6 @@
 """What the configurations of all diffusion transformers share."""
 
+import math
 from dataclasses import dataclass
 
 from dcae_export.errors import ConfigError
@@ -28,11 +29,15 @@ class TransformerConfig:
             raise ConfigError("transformer: every size has to be 1 or more")
         if self.width % self.heads:
             raise ConfigError(
-                f"transformer: width {self.width} is no multiple of its {self.heads} heads"
+                f"transformer: width {self.width} is no multiple of its {self.heads} heads; "
+                "change one of them"
             )
         if any(side % self.patch for side in self.grid):
+            common = math.gcd(*self.grid)
+            fitting = [str(patch) for patch in range(1, common + 1) if common % patch == 0]
             raise ConfigError(
-                f"transformer: a grid of {self.grid[0]}x{self.grid[1]} is no multiple of patch {self.patch}"
+                f"transformer: a grid of {self.grid[0]}x{self.grid[1]} is no multiple of patch {self.patch}; "
+                f"patches that fit it: {', '.join(fitting)}"
             )
 
     @property

@@ -212,7 +212,9 @@ def _declared(
 
 def _refuse_another_size(declaration: TransformerDeclaration, name: str | None) -> None:
     if name is not None and not is_of_size(name, declaration.config(), declaration.diffusion()):
-        raise WeightsError(f"a training of another network than {name}")
+        raise WeightsError(
+            f"a training of another network than {name}; it says itself what it is, so leave the name out"
+        )
 
 
 def _known(model_name: object, name: str | None, autoencoder: str | None) -> tuple[str, str]:

@@ -38,7 +38,10 @@ class UViTConfig(TransformerConfig):
     def __post_init__(self) -> None:
         TransformerConfig.__post_init__(self)  # super() does not survive slots=True.
         if self.depth % 2:
-            raise ConfigError(f"transformer: depth {self.depth} cannot be halved around the middle")
+            raise ConfigError(
+                f"transformer: depth {self.depth} cannot be halved around the middle; "
+                "it has to be even"
+            )
         if self.width % 2:
             raise ConfigError(f"transformer: width {self.width} is no pair of sine and cosine")
 

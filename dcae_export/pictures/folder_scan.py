@@ -1,4 +1,4 @@
-"""Find the pictures of a folder that can be trained on, by their names and headers."""
+"""Find the pictures of a folder that can be used, by their names and headers."""
 
 import functools
 import os
@@ -22,14 +22,27 @@ _BLOCK: Final = 1024
 _SUFFIXES: Final = tuple(suffix.encode() for suffix in SUFFIXES)
 
 
+def picture_names(folder: Path) -> tuple[FileNames, Skipped]:
+    """Find the PNG, JPEG and WebP files of a folder and its subfolders, none of which is opened.
+
+    They are known by their suffix, in any case; names that begin with a dot are passed over. Of each folder the
+    pictures come first, by name, then those of its subfolders, by name. A link to a file is followed. A link to a
+    folder is not, as it may lead back into the folder, and is listed as skipped.
+
+    Returns:
+        The names, relative to the folder, and the folders that were not entered.
+
+    Raises:
+        PictureError: The folder cannot be read.
+    """
+    skipped = Skipped()
+    return FileNames(_walk(folder, skipped)), skipped
+
+
 def scan(
     folder: Path, *, min_side: int, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[FileNames, Skipped]:
-    """Find the PNG, JPEG and WebP pictures of a folder and its subfolders.
-
-    Pictures are known by their suffix, in any case; names that begin with a dot are passed over. Of each
-    folder the pictures come first, by name, then those of its subfolders, by name. A link to a file is
-    followed. A link to a folder is not, as it may lead back into the folder, and is listed as skipped.
+    """Find the pictures of a folder and its subfolders that can be used, in the order of ``picture_names``.
 
     Headers only are read: a picture that is damaged further on is found when it is decoded.
 
@@ -39,13 +52,12 @@ def scan(
         on_progress: Called with the numbers of examined and of all pictures.
 
     Returns:
-        The names, relative to the folder, of what can be trained on, and what was skipped.
+        The names, relative to the folder, of what can be used, and what was skipped.
 
     Raises:
-        PictureError: The folder cannot be read, or holds no picture that can be trained on.
+        PictureError: The folder cannot be read, or holds no picture that can be used.
     """
-    skipped = Skipped()
-    found = FileNames(_walk(folder, skipped))
+    found, skipped = picture_names(folder)
     usable = FileNames(
         _usable(folder, found, min_side=min_side, skipped=skipped, on_progress=on_progress)
     )
@@ -146,6 +158,6 @@ def _nothing_usable(folder: Path, skipped: Skipped) -> PictureError:
         return PictureError(f"{folder}: holds no file that ends in {', '.join(SUFFIXES)}")
     first = skipped.listed[0]
     return PictureError(
-        f"{folder}: no picture can be trained on ({skipped}); the first, {first.name}: "
-        f"{first.detail}; give larger or whole pictures, or train at a smaller size"
+        f"{folder}: none of its pictures can be used ({skipped}); the first, {first.name}: "
+        f"{first.detail}; give larger or whole pictures, or take a smaller size"
     )

@@ -85,7 +85,7 @@ def require_same_recipe(run: Path, *, stored: AnyRecipe, asked: AnyRecipe) -> No
     """Check that a run goes on as it began; ``CHANGEABLE`` may differ.
 
     Raises:
-        ConfigError: Another key differs; the message names the first, and both values.
+        ConfigError: Another key differs; the message names all that do, and both values of each.
     """
     before, now = _flat(stored), _flat(asked)
     differing = [
@@ -94,11 +94,13 @@ def require_same_recipe(run: Path, *, stored: AnyRecipe, asked: AnyRecipe) -> No
         if key not in CHANGEABLE and before.get(key) != now.get(key)
     ]
     if differing:
-        key = differing[0]
-        more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+        changes = (
+            f"{key} is {_text(before, key)} in the run, {_text(now, key)} in this recipe"
+            for key in differing
+        )
         changeable = (one for one in CHANGEABLE if one in type(asked).model_fields)
         raise ConfigError(
-            f"{run}: {key} is {_text(before, key)} in the run, {_text(now, key)} in this recipe{more}; "
+            f"{run}: {'; '.join(changes)}; "
             f"only {', '.join(changeable)} may change, --out names another run"
         )
 

@@ -1,5 +1,6 @@
 """Training data through worker processes."""
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -121,6 +122,21 @@ def test_a_worker_that_is_killed_is_a_resource_error(folder: Path, monkeypatch: 
     monkeypatch.setattr(usable_picture, "read_picture", die)
     with pytest.raises(ResourceError, match="a process that reads pictures was killed; use fewer"):
         take(open_folder(folder, workers=1), 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no groups of processes")
+def test_a_signal_for_the_whole_group_leaves_the_workers_to_the_main_process(folder: Path):
+    batches = open_folder(folder, workers=2).batches({})
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        assert worker.pid is not None
+        assert os.getpgid(worker.pid) != os.getpgrp()
+        os.kill(worker.pid, signal.SIGINT)
+    for _ in range(8):
+        next(batches)
+    assert all(worker.is_alive() for worker in workers)
 
 
 def test_a_fault_of_ours_in_a_worker_is_not_hidden(folder: Path, monkeypatch: pytest.MonkeyPatch):

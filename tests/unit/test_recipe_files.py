@@ -18,6 +18,14 @@ def test_a_name_is_of_its_kind_only():
     assert all(name in str(raised.value) for name in shipped_recipes("train"))
 
 
+def test_a_name_that_is_nearly_one_is_answered_with_it():
+    with pytest.raises(ConfigError, match=r"; did you mean f64-phase1\?$"):
+        find_recipe("f64-phas1", kind="train")
+    with pytest.raises(ConfigError) as raised:
+        find_recipe("nothing-like-it", kind="train")
+    assert "did you mean" not in str(raised.value)
+
+
 def test_a_file_goes_before_a_shipped_recipe_and_a_folder_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f64-phase1").mkdir()

@@ -3,7 +3,7 @@ import os
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from dcae_export.errors import ConfigError
+from dcae_export.errors import ConfigError, UsageError
 from dcae_export.yaml_file import MAX_BYTES, dump, load
 
 
@@ -64,7 +64,19 @@ def test_nothing_is_nothing(recipe, word):
     ("text", "message"),
     [
         ("coutn: 1", "coutn: unknown key; the keys are name, count, flag, sizes, inner"),
-        ("inner: {rate: 1.0, x: 2}", "inner.x: unknown key"),
+        (
+            "coutn: 1",
+            "coutn: unknown key; the keys are name, count, flag, sizes, inner; did you mean count?",
+        ),
+        ("inner: {rate: 1.0, x: 2}", "inner.x: unknown key; the keys are rate"),
+        (
+            "inner: {rate: 1.0, raet: 2}",
+            "inner.raet: unknown key; the keys are rate; did you mean inner.rate?",
+        ),
+        (
+            "rate: 1.0",
+            "rate: unknown key; the keys are name, count, flag, sizes, inner; did you mean inner.rate?",
+        ),
         ("inner: {}", "inner.rate: Field required"),
         ("count: three", "count: Input should be a valid integer"),
         ("count: '3'", "count: Input should be a valid integer"),
@@ -171,10 +183,31 @@ def test_an_override_makes_the_mapping_that_it_is_in(recipe):
     ],
 )
 def test_a_fault_of_an_override_names_the_override(recipe, key, text, message):
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(UsageError) as raised:
         load(recipe("inner: {rate: 1.0}"), Model, overrides={key: text})
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"name": "nothing"}, "--set name: count: nothing cannot be counted"),
+        ({"name": "nothing", "count": "2"}, "--set count: nothing cannot be counted"),
+        ({"flag": "true", "name": "nothing"}, "--set flag, name: count: nothing cannot be counted"),
+    ],
+)
+def test_what_overrides_make_of_a_sound_file_is_their_fault(recipe, overrides, message):
+    with pytest.raises(UsageError) as raised:
+        load(recipe("count: 1"), Model, overrides=overrides)
+    assert str(raised.value) == message
+
+
+def test_a_fault_of_the_file_is_not_an_overrides(recipe):
+    path = recipe("name: nothing\ncount: 1")
+    with pytest.raises(ConfigError) as raised:
+        load(path, Model, overrides={"flag": "true"})
+    assert str(raised.value) == f"{path}: count: nothing cannot be counted"
 
 
 @pytest.mark.parametrize(

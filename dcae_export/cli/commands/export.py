@@ -232,7 +232,10 @@ def _resolve_named(recipe: "ExportRecipe") -> "tuple[AutoencoderCheckpoint, Tran
     both = TRANSFORMERS[name].repository if name in TRANSFORMERS else None
     weights = recipe.weights or (None if recipe.transformer_weights else both)
     network = resolve_transformer(
-        recipe.transformer_weights or weights, name=recipe.transformer, autoencoder=variant
+        recipe.transformer_weights or weights,
+        name=recipe.transformer,
+        autoencoder=variant,
+        option="--transformer-weights" if recipe.transformer_weights else "--weights",
     )
     return resolve(weights, variant=variant), network
 
@@ -246,7 +249,12 @@ def _resolve_trained(
     from dcae_export.models.transformer_presets import TRANSFORMERS
 
     weights = recipe.transformer_weights
-    network = resolve_transformer(weights, name=recipe.transformer, autoencoder=recipe.variant)
+    network = resolve_transformer(
+        weights,
+        name=recipe.transformer,
+        autoencoder=recipe.variant,
+        option="--transformer-weights",
+    )
     preset = network.preset
     own = network.trained_on
     said = TRANSFORMERS[preset].autoencoder if own is None else own.preset

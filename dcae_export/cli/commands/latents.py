@@ -149,7 +149,7 @@ def _encode(
     from dcae_export.training.latents.encode import encode_latents
 
     progress.stage("reading weights")
-    checkpoint = resolve(request.autoencoder, variant=request.variant)
+    checkpoint = resolve(request.autoencoder, variant=request.variant, option="--autoencoder")
     progress.stage("reading headers")
     pictures = find_pictures(
         request.data,

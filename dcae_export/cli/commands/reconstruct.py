@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from dcae_export.runtime.autoencoder import Autoencoder
     from dcae_export.runtime.fit import Fit
 
+_SHEETS = "sheets"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
-    """One picture to reconstruct, and the files to write."""
+    """One picture to reconstruct, what tables call it, and the files to write."""
 
     picture: Path
+    name: str
     out: Path
     sheet: Path | None
 
@@ -128,7 +131,8 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Encode and decode a picture, or a folder of them, and measure the loss.
 
-    For a folder, OUT gets the reconstructions as PNG, and OUT/sheets each beside its picture.
+    For a folder and its subfolders, OUT gets the reconstructions as PNG where the pictures are in FOLDER, and
+    OUT/sheets each beside its picture.
     """
     from dcae_export.pictures.picture_file import Alpha
     from dcae_export.runtime.fit import Fit
@@ -150,7 +154,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if as_json:
         print_json(_content(bundle, scores, unreadable))
     else:
-        _print_scores(scores, unreadable, is_folder=is_folder)
+        _print_scores(out, scores, unreadable, is_folder=is_folder)
     if not scores:
         raise PictureError(f"{picture}: none of its {len(jobs)} pictures could be read")
 
@@ -159,19 +163,29 @@ def _folder_jobs(folder: Path, out: Path, sheet: Path | None, *, force: bool) ->
     from dcae_export.files.whole_file import require_free
 
     if sheet is not None:
-        raise UsageError(f"--sheet is for one picture; for a folder, sheets go to {out / 'sheets'}")
+        raise UsageError(f"--sheet is for one picture; for a folder, sheets go to {out / _SHEETS}")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is no folder; the pictures of a folder go to one")
-    # With --force, the reconstructions would replace the pictures.
-    if out.exists() and out.samefile(folder):
-        raise UsageError(f"{out}: is the folder of the pictures; choose another for --out")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{out}: lies in {folder}, so reconstructions would be among its pictures; choose another --out"
+        )
+    pictures, skipped = pictures_in(folder)
+    for skip in skipped.listed:
+        print_note(f"left out: {folder / skip.name}: {skip.detail}")
     jobs = [
-        _Job(picture=picture, out=out / name, sheet=out / "sheets" / name)
-        for picture, name in names_for(pictures_in(folder)).items()
+        _Job(
+            picture=folder / picture, name=str(picture), out=out / name, sheet=out / _SHEETS / name
+        )
+        for picture, name in names_for(pictures).items()
     ]
+    writers: dict[Path, str] = {}
     for job in jobs:
         for target in job.targets:
             require_free(target, force=force)
+            other = writers.setdefault(target, job.name)
+            if other != job.name:
+                raise UsageError(f"{other} and {job.name} would both become {target}; rename one")
     return jobs
 
 
@@ -180,7 +194,7 @@ def _picture_jobs(picture: Path, out: Path, sheet: Path | None, *, force: bool) 
 
     if sheet == out:
         raise UsageError(f"{out}: is named for both --out and --sheet; choose another for one")
-    job = _Job(picture=picture, out=out, sheet=sheet)
+    job = _Job(picture=picture, name=picture.name, out=out, sheet=sheet)
     for target in job.targets:
         check_picture_target(target, force=force)
     return [job]
@@ -256,6 +270,7 @@ def _content(
 
 
 def _print_scores(
+    out: Path,
     scores: list[_Score],
     unreadable: dict[Path, PictureError | UsageError],
     *,
@@ -266,7 +281,7 @@ def _print_scores(
     if not is_folder:
         (score,) = scores
         click.echo(
-            f"{score.job.out}: {score.width}x{score.height}, PSNR {score.psnr_db:.2f} dB, "
+            f"{out}: {score.width}x{score.height}, PSNR {score.psnr_db:.2f} dB, "
             f"SSIM {_four_digits(score.ssim)}"
         )
         return
@@ -274,7 +289,7 @@ def _print_scores(
         psnr, similarity = _means(scores)
         rows = [
             (
-                score.job.picture.name,
+                score.job.name,
                 f"{score.width}x{score.height}",
                 f"{score.psnr_db:.2f}",
                 _four_digits(score.ssim),
@@ -283,7 +298,7 @@ def _print_scores(
         ]
         mean = (f"mean of {len(scores)}", "", f"{psnr:.2f}", _four_digits(similarity))
         print_table(("picture", "size", "PSNR dB", "SSIM"), [*rows, mean])
-        click.echo(f"{scores[0].job.out.parent}: reconstructions; sheets/: each beside its picture")
+        click.echo(f"{out}: reconstructions; {_SHEETS}/: each beside its picture")
     if unreadable:
         print_note(f"{len(unreadable)} of {len(scores) + len(unreadable)} pictures left out")
 

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from dcae_export.errors import ConfigError
+from dcae_export.errors import ConfigError, HubError
 from dcae_export.models.autoencoder import Autoencoder
 from dcae_export.models.network import Network, NetworkConfig, build
 from dcae_export.models.presets import PRESETS
@@ -79,7 +79,9 @@ def train_autoencoder(
     """
     process = ThisProcess.find()
     tell = on_event if process.is_main else _tell_nobody
-    start = None if recipe.init_from is None else resolve(recipe.init_from, variant=recipe.variant)
+    start = None
+    if recipe.init_from is not None:
+        start = resolve(recipe.init_from, variant=recipe.variant, option="--init-from")
     config = _config(recipe, start)
     network = _network(config, start, seed=recipe.seed)
     if recipe.linear_fit and start is None and not resume:
@@ -286,7 +288,15 @@ def _samples(pictures: Pictures) -> Tensor:
 def _perceptual(recipe: PerceptualRecipe, *, side: int) -> Perceptual:
     if recipe.kind == "structure":
         return Structure(side=side)
-    return LPIPS.load(fetch_vgg16() if recipe.vgg is None else recipe.vgg)
+    if recipe.vgg is not None:
+        return LPIPS.load(recipe.vgg)
+    try:
+        return LPIPS.load(fetch_vgg16())
+    except HubError as error:
+        raise HubError(
+            f"{error}. LPIPS needs these weights; two ways on: losses.perceptual.vgg=PATH of torchvision's "
+            "vgg16-397923af.pth, or losses.perceptual.kind=structure, which needs none"
+        ) from error
 
 
 def _kept_scaling_factor(

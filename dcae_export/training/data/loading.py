@@ -1,5 +1,8 @@
 """Batches from worker processes, with word of what was skipped on the way."""
 
+import os
+import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -11,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dcae_export.errors import ConfigError, PictureError, ResourceError
+from dcae_export.errors import ConfigError, PictureError
 from dcae_export.pictures.pixels import to_tensor
 from dcae_export.pictures.skipped import Skip
+from dcae_export.training.engine.worker_death import told_of_killed_workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,18 +91,11 @@ def load(
         # Otherwise a number is drawn from torch's own generator, and resuming would change what follows.
         generator=torch.Generator(),
     )
-    try:
+    with told_of_killed_workers():
         for item in cast("Iterator[LoadedT | Failed]", iter(loader)):
             if isinstance(item, Failed):
                 raise PictureError(item.message)
             yield item
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
-            raise
-        raise ResourceError(
-            "a process that reads pictures was killed; use fewer workers or a smaller batch, or give "
-            "this machine more memory (containers: more shared memory)"
-        ) from error
 
 
 def require_position(position: dict[str, int], names: Iterable[str]) -> None:
@@ -118,3 +115,7 @@ def require_position(position: dict[str, int], names: Iterable[str]) -> None:
 def _start_worker(_: int) -> None:
     # OpenCV's pool of threads does not survive a fork: waiting for it would never end.
     cv2.setNumThreads(0)
+    # Ctrl-C and a signal to the whole group are for the main process, which needs the worker to end its step.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        os.setpgid(0, 0)

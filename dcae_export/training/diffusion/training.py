@@ -222,7 +222,7 @@ def _network(config: DiTConfig | UViTConfig, init_from: str | None, *, seed: int
     if init_from is None:
         initialize_transformer(network, seed=seed)
     else:
-        start = resolve_transformer(init_from, name=None, autoencoder=None)
+        start = resolve_transformer(init_from, name=None, autoencoder=None, option="--init-from")
         _require_sizes(start, config)
         network.load_state_dict(start.state, strict=True)
     return network

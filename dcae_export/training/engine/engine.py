@@ -19,6 +19,7 @@ from dcae_export.training.engine.components import Components
 from dcae_export.training.engine.events import (
     CheckpointWritten,
     Event,
+    Note,
     Sample,
     StepDone,
     StepSkipped,
@@ -32,6 +33,11 @@ from dcae_export.training.engine.run_folder import RunFolder
 from dcae_export.training.engine.settings import EngineSettings
 from dcae_export.training.engine.state import unchanged_random_states
 from dcae_export.training.engine.update import BufferGuard, Verdict, adjust_scale, judge, move
+from dcae_export.training.engine.worker_death import WorkerKilledError, told_of_killed_workers
+
+_STOPPING = Note(
+    text="told to stop: will do so after this step, with a checkpoint; a second signal stops at once, without"
+)
 
 _Batches = Iterator[tuple[AnyBatch, dict[str, int]]]
 _Tell = Callable[[Event], None]
@@ -81,19 +87,27 @@ def train(
         BusyError: Another process trains in this folder.
         ResourceError: A checkpoint found too little room on the disk.
         TrainingError: Losses or gradients were not finite in ``max_skipped`` steps in a row.
-        CancelledError: SIGINT or SIGTERM came; a checkpoint was written.
+        CancelledError: SIGINT or SIGTERM came; a checkpoint was written, unless a worker was killed with it.
     """
     processes = Processes(settings.precision, accumulation=settings.accumulation)
     with ExitStack() as stack:
         if processes.is_main:
             stack.enter_context(folder.locked())
-        interruption = stack.enter_context(Interruption())
         tell = on_event if processes.is_main else _tell_nobody
+        interruption = stack.enter_context(Interruption(lambda: tell(_STOPPING)))
         checkpoint = _beginning(processes, folder, resume=resume, tell=tell)
         run = _Run(processes, training, settings, folder, tell)
         if checkpoint is not None:
             run.resume(checkpoint)
-        run.to_the_end(data, interruption)
+        try:
+            with told_of_killed_workers():
+                run.to_the_end(data, interruption)
+        except WorkerKilledError as error:
+            if not interruption.requested:
+                raise
+            raise CancelledError(
+                f"stopped within a step, which is lost; resume {folder.path}"
+            ) from error
         return run.outcome()
 
 

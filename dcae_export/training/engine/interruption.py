@@ -14,13 +14,14 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 class Interruption:
     """Whether this process was told to stop since the context was entered.
 
-    Only the first signal is taken: the second has the effect that it had before, which for SIGINT is a
-    KeyboardInterrupt at once. In a thread other than the main one no signal can be taken, and none is.
+    Only the first signal is taken, and ``on_request`` called: the second has the effect that it had before, which
+    for SIGINT is a KeyboardInterrupt at once. In a thread other than the main one no signal can be taken, and none is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_request: Callable[[], None] | None = None) -> None:
         """Take no signal yet."""
         self.requested = False
+        self._on_request = on_request
         self._before: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> Self:
@@ -39,6 +40,8 @@ class Interruption:
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
         self._give_back()
+        if self._on_request is not None:
+            self._on_request()
 
     def _give_back(self) -> None:
         for number, handler in self._before.items():

@@ -25,6 +25,7 @@ from dcae_export.training.data.cropped_pictures import CroppedPictures, cropped_
 from dcae_export.training.data.labelled_pictures import LabelledPictures
 from dcae_export.training.engine.processes import Processes
 from dcae_export.training.engine.settings import Precision
+from dcae_export.training.engine.worker_death import told_of_killed_workers
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.contents import (
     FORMAT_VERSION,
@@ -114,7 +115,8 @@ def encode_latents(
         before = contents.num_done
         if not contents.complete:
             encoding = _Encoding(checkpoint, pictures, target, settings, processes)
-            contents = encoding.to_the_end(contents, on_progress)
+            with told_of_killed_workers():
+                contents = encoding.to_the_end(contents, on_progress)
         if not processes.is_main:
             return None
         skipped = _skipped(pictures, contents)

@@ -1,3 +1,5 @@
+import os
+import signal
 import sys
 
 import click
@@ -77,6 +79,17 @@ def test_a_full_memory_is_a_resource_error(capsys):
 def test_an_interrupt_ends_with_the_shells_status(capsys):
     assert run(failing(KeyboardInterrupt()), prog_name="dcae", args=[]) == 130
     assert capsys.readouterr().err.strip() == "dcae: interrupted"
+
+
+def test_a_termination_is_an_interrupt(capsys):
+    @command_with(name="wait", examples=())
+    def command():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run(command, prog_name="dcae", args=[]) == 130
+    assert capsys.readouterr().err.strip() == "dcae: interrupted"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("name", ["torch.nn", "diffusers"])

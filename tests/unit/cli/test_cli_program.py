@@ -47,8 +47,16 @@ def test_the_table_of_commands_says_what_their_help_says(dcae):
         assert first_line.split(" ")[0] in listed
 
 
-def test_without_arguments_the_program_shows_its_help(dcae):
-    assert dcae() == dcae("--help")
+@pytest.mark.parametrize("words", [[], ["train"], ["evaluate"], ["recipes"], ["weights"]])
+def test_without_arguments_a_group_shows_its_help(dcae, words):
+    assert dcae(*words) == dcae(*words, "--help")
+    assert dcae(*words).status == 0
+
+
+def test_an_option_without_a_command_is_a_usage_error(dcae):
+    result = dcae("-v", "recipes", "-v")
+    assert result.status == 2
+    assert "Missing command; see dcae recipes --help" in result.err
 
 
 def test_the_version_is_the_packages(dcae):

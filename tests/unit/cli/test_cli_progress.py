@@ -1,6 +1,4 @@
-import io
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -41,12 +39,41 @@ def test_the_stage_may_change_before_and_after_the_line_appears(terminal, withou
         wait_for("[two]", terminal)
 
 
-def test_nothing_is_shown_where_stderr_is_no_terminal(monkeypatch, without_delay):
-    stream = io.StringIO()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream))
+def test_what_is_quick_prints_no_line_where_nobody_watches(capsys):
     with Progress("working"):
-        time.sleep(0.05)
-    assert stream.getvalue() == ""
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_where_nobody_watches_a_line_is_printed_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_FIRST_LINE_S", 0.0)
+    monkeypatch.setattr(progress, "_NEXT_LINE_S", 0.01)
+    with Progress("tracing") as shown:
+        printed = _until("dcae: tracing, 0:00:00 so far\n", capsys)
+        shown.stage("comparing")
+        printed += _until("dcae: comparing, 0:00:00 so far\n", capsys)
+    assert "\r" not in printed
+    assert "\x1b" not in printed
+
+
+def _until(line, capsys):
+    printed, deadline = "", time.monotonic() + 5
+    while line not in printed:
+        assert time.monotonic() < deadline, printed
+        time.sleep(0.01)
+        printed += capsys.readouterr().err
+    return printed
+
+
+def test_the_time_that_is_left_is_that_of_this_runs_pace():
+    now_s = [100.0]
+    shown = Progress("measuring", steps=100, clock=lambda: now_s[0])
+    assert shown.line() == "measuring: 0 of 100, 0:00:00 so far"
+    # Of an earlier run: they tell nothing of this one's pace.
+    shown.advance(40)
+    now_s[0] += 75
+    shown.advance(15)
+    assert shown.line() == "measuring: 55 of 100, 0:03:45 left, 0:01:15 so far"
 
 
 def test_an_error_passes_and_clears_the_line(terminal, without_delay):

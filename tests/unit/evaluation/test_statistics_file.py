@@ -47,6 +47,13 @@ def test_nothing_is_replaced_without_force(tmp_path):
     statistics.write(tmp_path / "s.npz", force=True)
 
 
+def test_statistics_that_are_missing_are_named_with_what_makes_them(tmp_path):
+    with pytest.raises(
+        InputError, match=r"s\.npz: no such file; dcae evaluate statistics DIR --out"
+    ):
+        Statistics.read(tmp_path / "s.npz")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -101,7 +101,7 @@ def test_a_grid_that_patches_do_not_cover_is_refused():
     [
         ({"heads": 5}, "width 24 is no multiple of its 5 heads"),
         ({"width": 6}, "multiple of 4"),
-        ({"grid": (8, 7)}, "8x7 is no multiple of patch 2"),
+        ({"grid": (8, 7)}, "8x7 is no multiple of patch 2; patches that fit it: 1$"),
         ({"depth": 0}, "1 or more"),
         ({"num_classes": 0}, "1 or more"),
     ],

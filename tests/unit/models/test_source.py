@@ -7,7 +7,7 @@ from dcae_export import hub
 from dcae_export.errors import HubError, UsageError, WeightsError
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
-from dcae_export.models.source import resolve
+from dcae_export.models.source import resolve, resolve_transformer
 from dcae_export.models.weights import random_checkpoint, save_checkpoint
 
 LITE = "dc-ae-lite-f32c32-sana-1.1"
@@ -102,8 +102,36 @@ def test_a_hub_error_names_three_ways_on(monkeypatch):
         raise HubError("dc-ai/dc-ae-lite-f32c32: the hub cannot be reached: no route")
 
     monkeypatch.setattr(hub, "fetch", fail)
-    with pytest.raises(HubError, match="dc-ai/dc-ae-lite-f32c32") as raised:
+    with pytest.raises(HubError, match=r"^dc-ai/dc-ae-lite-f32c32") as raised:
         resolve(None, variant=LITE)
     for way in ("--weights PATH", "--weights random:SEED", "HF_ENDPOINT", "HF_TOKEN"):
         assert way in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_error_names_the_option_that_weights_were_named_by(monkeypatch):
+    def fail(*args, **options):
+        raise HubError("me/mine: no such repository")
+
+    monkeypatch.setattr(hub, "fetch", fail)
+    for weights in (None, "me/mine"):
+        with pytest.raises(HubError) as raised:
+            resolve(weights, variant=LITE, option="--init-from")
+        assert "--init-from PATH" in str(raised.value)
+        assert "--init-from random:SEED" in str(raised.value)
+        assert "--weights" not in str(raised.value)
+    with pytest.raises(HubError, match="--init-from PATH") as raised:
+        resolve_transformer("me/mine", name=None, autoencoder=None, option="--init-from")
+    # Random weights need a transformer's name.
+    assert "random:" not in str(raised.value)
+
+
+def test_what_may_be_a_mistyped_path_is_first_said_to_be_no_file(monkeypatch):
+    def fail(*args, **options):
+        raise HubError("runs/f46: no such repository, or it is private")
+
+    monkeypatch.setattr(hub, "fetch", fail)
+    with pytest.raises(
+        HubError, match=r"^no such file or folder here: runs/f46; and of the hub: runs/f46: no such"
+    ):
+        resolve("runs/f46", variant=LITE)

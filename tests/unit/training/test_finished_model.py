@@ -51,7 +51,7 @@ def test_a_finished_run_is_weights_with_a_scaling_factor_of_their_own(run, varia
 def test_a_run_of_another_network_is_not_the_variant(run):
     state = small_checkpoint(SMALL).state
     write_model(run, config=SMALL, state=state, scaling_factor=0.25)
-    with pytest.raises(WeightsError, match="a run that trained another network than f64"):
+    with pytest.raises(WeightsError, match="another network than f64; name a run of f64, or the"):
         resolve(str(run), variant="f64")
     with pytest.raises(UsageError, match="unknown variant"):
         resolve(str(run), variant="f46")
@@ -141,8 +141,10 @@ def test_a_transformers_run_that_is_not_finished_says_how_to_go_on(transformer_r
 def test_a_run_of_the_other_kind_is_named_with_the_option_that_takes_it(transformer_run):
     run, declaration, state = transformer_run
     write_transformer(run, declaration=declaration, state=state)
-    with pytest.raises(WeightsError, match="trained a transformer; it goes with --transformer-w"):
+    with pytest.raises(
+        WeightsError, match=r"a transformer, .* by --transformer-weights; --weights"
+    ):
         resolve(str(run), variant=None)
     (run / "transformer.json").unlink()
-    with pytest.raises(WeightsError, match="trained an autoencoder; --transformer-weights names"):
+    with pytest.raises(WeightsError, match=r"an autoencoder, .* needed here is a transformer's"):
         resolve_transformer(str(run), name=None, autoencoder=None)

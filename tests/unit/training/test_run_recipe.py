@@ -92,10 +92,14 @@ def test_what_may_not_change_is_named_with_both_values(tmp_path, recipe):
     assert "\n" not in message
 
 
-def test_several_differences_are_counted_and_a_missing_section_is_called_so(tmp_path, recipe):
+def test_several_differences_are_all_named_and_a_missing_section_is_called_so(tmp_path, recipe):
     other = small_recipe(tmp_path, ema="null", seed="1")
-    with pytest.raises(ConfigError, match=r"seed is 0 in the run, 1 in this recipe \(and 2 more\)"):
+    with pytest.raises(ConfigError) as raised:
         require_same_recipe(tmp_path / "run", stored=recipe, asked=other)
+    message = str(raised.value)
+    assert "seed is 0 in the run, 1 in this recipe; " in message
+    assert "ema.decay is 0.9999 in the run, absent in this recipe; " in message
+    assert "ema.warm_up is 2000 in the run, absent in this recipe; " in message
     other = small_recipe(tmp_path, ema="null")
     with pytest.raises(ConfigError, match=r"ema.decay is 0.9999 in the run, absent in this"):
         require_same_recipe(tmp_path / "run", stored=recipe, asked=other)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from dcae_export import __version__
-from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
 from dcae_export.cli.console import print_json, print_note, print_table
 from dcae_export.cli.progress import Progress
 
@@ -29,8 +28,8 @@ def course_of(
     if not processes.is_main:
         yield Course(processes=processes, out=out, restart=restart, on_progress=_ignore)
         return
-    with EvaluationProgress(stage, items=len(processes.share(items))) as progress:
-        yield Course(processes=processes, out=out, restart=restart, on_progress=progress)
+    with Progress(stage, steps=len(processes.share(items))) as progress:
+        yield Course(processes=processes, out=out, restart=restart, on_progress=progress.advance)
 
 
 def preparing(processes: "JoinedProcesses") -> AbstractContextManager[object]:

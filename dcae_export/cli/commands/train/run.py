@@ -111,7 +111,7 @@ def chosen_recipe(request: Request, kind: type[AnyRecipe]) -> AnyRecipe:
     path = find_recipe(request.recipe, kind="train")
     try:
         recipe = load(path, kind, overrides=request.settings)
-    except ConfigError:
+    except (ConfigError, UsageError):
         _refuse_another_kind(path, kind)
         raise
     init_from = request.init_from or recipe.init_from

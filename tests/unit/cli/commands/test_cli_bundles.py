@@ -215,4 +215,6 @@ def test_a_repository_with_a_malformed_manifest_is_fetched_no_further(repository
 def test_a_name_that_is_neither_folder_nor_repository_says_both(dcae, repository):
     result = dcae("verify", "org/typo")
     assert result.status == 3
-    assert "no such repository; nor is there a folder of that name" in result.err
+    assert (
+        "no such folder here: org/typo; and of the hub: org/typo: no such repository" in result.err
+    )

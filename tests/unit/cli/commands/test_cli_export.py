@@ -241,7 +241,8 @@ def transformer_run(calls, monkeypatch, tmp_path):
     calls["asked"] = []
     calls["transformer"] = trained_on("custom")
 
-    def resolve_transformer(weights, *, name, autoencoder):
+    def resolve_transformer(weights, *, name, autoencoder, option):
+        assert option == "--transformer-weights"
         calls["asked"].append((weights, name, autoencoder))
         return calls["transformer"]
 

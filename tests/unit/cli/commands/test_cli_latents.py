@@ -45,7 +45,8 @@ def calls(monkeypatch: pytest.MonkeyPatch):
             raise made.error
         return made.result
 
-    def resolve(weights, *, variant):
+    def resolve(weights, *, variant, option):
+        assert option == "--autoencoder"
         made.resolved.append((weights, variant))
         return CHECKPOINT
 

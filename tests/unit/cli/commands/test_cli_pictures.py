@@ -6,6 +6,7 @@ import pytest
 from crafted_pictures import gradient
 
 from dcae_export.cli.pictures import names_for
+from dcae_export.evaluation.pictures import EvaluatedPictures
 from dcae_export.pictures.picture_file import read_picture, write_picture
 from dcae_export.runtime.provider import Provider
 
@@ -195,8 +196,45 @@ def test_the_json_of_a_folder_holds_scores_and_files(dcae, opened, photos, tmp_p
 
 
 def test_names_meet_only_where_nothing_tells_them_apart():
-    names = names_for([Path("A.jpg"), Path("a.png"), Path("b.webp")])
-    assert list(names.values()) == ["A.jpg.png", "a.png.png", "b.png"]
+    names = names_for([Path("A.jpg"), Path("a.png"), Path("b.webp"), Path("in/a.png")])
+    assert [str(name) for name in names.values()] == ["A.jpg.png", "a.png.png", "b.png", "in/a.png"]
+
+
+def test_pictures_of_subfolders_keep_their_places_and_the_order_of_evaluations(
+    dcae, opened, photos, tmp_path
+):
+    for name in ("cat/b.jpg", "cat/deep/a.png", "bird/z.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(photos / name, gradient(40, 70))
+    (photos / "link").symlink_to(photos / "cat")
+    out = tmp_path / "out"
+    result = dcae("reconstruct", "b", photos, "--out", out)
+    assert result.status == 0
+    shown = [line.split()[0] for line in result.out.splitlines()[1:-2]]
+    assert shown == [*EvaluatedPictures.find(photos, count=None).names]
+    assert shown[-3:] == ["bird/z.png", "cat/b.jpg", "cat/deep/a.png"]
+    assert result.out.splitlines()[-1].startswith(f"{out}: ")
+    for name in ("bird/z.png", "cat/b.png", "cat/deep/a.png"):
+        assert (out / name).is_file()
+        assert (out / "sheets" / name).is_file()
+    assert "left out: " in result.err
+    assert "link: a link to a folder" in result.err
+
+
+def test_reconstructions_do_not_go_among_the_pictures(dcae, opened, photos):
+    result = dcae("reconstruct", "b", photos, "--out", photos / "out")
+    assert result.status == 2
+    assert "choose another --out" in result.err
+    assert not opened
+
+
+def test_two_pictures_never_become_one_file(dcae, opened, photos, tmp_path):
+    (photos / "sheets").mkdir()
+    write_picture(photos / "sheets" / "b.png", gradient(40, 70))
+    result = dcae("reconstruct", "b", photos, "--out", tmp_path / "out", "--force")
+    assert result.status == 2
+    assert "b.png and sheets/b.png would both become" in result.err
+    assert not opened
 
 
 def test_a_latent_goes_to_a_file_and_back_to_a_picture(dcae, opened, photo, tmp_path):

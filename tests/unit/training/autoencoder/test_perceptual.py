@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from autoencoders import random_input
+from autoencoders import random_input, shrink
 from numpy.lib.stride_tricks import sliding_window_view
+from training_recipes import small_recipe
 
-from dcae_export.errors import ConfigError, WeightsError
+from dcae_export.errors import ConfigError, HubError, WeightsError
+from dcae_export.models.autoencoder import Autoencoder
+from dcae_export.models.presets import PRESETS
 from dcae_export.models.random_weights import random_state
 from dcae_export.models.tensor_files import read_tensors
 from dcae_export.models.vgg import VGG16
+from dcae_export.training.autoencoder import training as module
 from dcae_export.training.autoencoder.multiscale_ssim import multiscale_ssim
 from dcae_export.training.autoencoder.perceptual import LPIPS, Structure
 
@@ -167,3 +171,16 @@ def test_structure_says_how_many_scales_it_has():
 def test_structure_refuses_pictures_below_its_window():
     with pytest.raises(ConfigError, match="8 px is too small"):
         Structure(side=8)
+
+
+def test_lpips_out_of_reach_of_the_hub_names_the_two_ways_on(tmp_path, monkeypatch):
+    def fail():
+        raise HubError("timm/vgg16.tv_in1k: the hub cannot be reached")
+
+    monkeypatch.setattr(module, "fetch_vgg16", fail)
+    recipe = small_recipe(tmp_path, **{"losses.perceptual.weight": "0.1"})
+    network = Autoencoder(shrink(PRESETS[recipe.variant].config))
+    with pytest.raises(HubError, match="the hub cannot be reached") as raised:
+        module.AutoencoderTraining(network, recipe, samples=torch.zeros(1, 3, 32, 32))
+    for way in ("losses.perceptual.vgg=PATH", "losses.perceptual.kind=structure"):
+        assert way in str(raised.value)

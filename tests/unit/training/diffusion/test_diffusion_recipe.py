@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tiny_diffusion_training import small_recipe
 
-from dcae_export.errors import ConfigError
+from dcae_export.errors import ConfigError, UsageError
 from dcae_export.models.presets import preset_name
 from dcae_export.models.transformer_presets import BACKBONES, TRANSFORMERS
 from dcae_export.recipe_files import find_recipe, shipped_recipes
@@ -118,7 +118,7 @@ def test_the_documented_recipe_has_every_key_and_the_values_of_what_is_left_out(
     ],
 )
 def test_a_value_that_cannot_be_names_its_key_and_what_is_expected(tmp_path, key, text, message):
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(UsageError) as raised:
         small_recipe(tmp_path, **{key: text})
     assert str(raised.value).startswith(f"--set {message}")
     assert "\n" not in str(raised.value)
@@ -132,7 +132,7 @@ def test_a_value_that_cannot_be_names_its_key_and_what_is_expected(tmp_path, key
     ],
 )
 def test_sizes_that_make_no_network_are_found_before_anything_is_read(tmp_path, overrides, message):
-    with pytest.raises(ConfigError, match=f"transformer: {message}"):
+    with pytest.raises(UsageError, match=f"transformer: {message}"):
         small_recipe(tmp_path, **overrides)
 
 

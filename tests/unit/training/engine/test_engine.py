@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dcae_export.errors import (
     ConfigError,
     InputError,
     ProviderError,
+    ResourceError,
     TrainingError,
     WeightsError,
 )
@@ -28,12 +30,14 @@ from dcae_export.training.engine.events import (
     CheckpointUnusable,
     CheckpointWritten,
     Event,
+    Note,
     Sample,
     StepDone,
     StepSkipped,
 )
 from dcae_export.training.engine.processes import Processes
 from dcae_export.training.engine.progress import RunProgress
+from dcae_export.training.engine.protocols import Data
 from dcae_export.training.engine.run_folder import RunFolder
 from dcae_export.training.engine.settings import Precision
 
@@ -42,7 +46,7 @@ def run(
     folder: Path,
     *,
     training: TinyTraining | None = None,
-    data: Noise | None = None,
+    data: Data[Tensor] | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
     **changes: object,
@@ -298,11 +302,46 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(tmp_path, number
         if isinstance(event, StepDone) and event.step == 4:
             os.kill(os.getpid(), number)
 
+    notes: list[Event] = []
+
+    def listen(event: Event) -> None:
+        tell_self(event)
+        if isinstance(event, Note):
+            notes.append(event)
+
     with pytest.raises(CancelledError, match="stopped after step 5 of 8; resume"):
-        run(tmp_path / "parts", on_event=tell_self)
+        run(tmp_path / "parts", on_event=listen)
+    assert [note.text for note in notes] == [
+        "told to stop: will do so after this step, with a checkpoint; a second signal stops at once, without"
+    ]
     assert newest(tmp_path / "parts").step == 5
     run(tmp_path / "parts", resume=True)
     assert last_checkpoint(tmp_path / "parts") == last_checkpoint(tmp_path / "whole")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KilledReaders:
+    """Data whose second batch finds a reading process killed, by a signal that the main one gets as well or not."""
+
+    together: bool
+
+    def batches(self, position: dict[str, int]) -> Iterator[tuple[Tensor, dict[str, int]]]:
+        yield next(Noise(batch_size=2).batches(position))
+        if self.together:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. ")
+
+
+def test_a_signal_that_ends_the_readers_too_is_an_interruption(tmp_path):
+    with pytest.raises(CancelledError, match="stopped within a step, which is lost; resume"):
+        run(tmp_path, data=KilledReaders(together=True), checkpoint_every=1)
+    assert newest(tmp_path).step == 1
+    assert run(tmp_path, resume=True).step == 8
+
+
+def test_a_reader_that_is_killed_alone_is_a_resource_error(tmp_path):
+    with pytest.raises(ResourceError, match="a process that reads pictures was killed"):
+        run(tmp_path, data=KilledReaders(together=False))
 
 
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32(tmp_path):

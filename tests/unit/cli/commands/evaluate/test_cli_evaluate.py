@@ -1,16 +1,14 @@
-"""``dcae evaluate``: what it refuses before any work, how far it says it is, and what it prints."""
+"""``dcae evaluate``: what it refuses before any work, and what it prints."""
 
 import json
 from decimal import Decimal
 from importlib.util import find_spec
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dcae_export.cli.commands.evaluate import options as evaluate_options
 from dcae_export.cli.commands.evaluate import reconstruction as evaluate_reconstruction
-from dcae_export.cli.commands.evaluate.progress import EvaluationProgress
 from dcae_export.cli.commands.evaluate.report import tell
 from dcae_export.evaluation.published import Dataset, Evidence, Published
 from dcae_export.evaluation.result import Figure, Result
@@ -40,14 +38,6 @@ RESULT = Result(
     distributions={"PSNR, dB": (25.0, 26.0)},
     pictures=(),
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.mark.parametrize("kind", ARGUMENTS)
@@ -108,35 +98,6 @@ def test_a_page_is_written_beside_the_table(capsys, tmp_path):
     tell(RESULT, html=page, force=False, as_json=False)
     assert page.read_text().startswith("<!")
     assert str(page) in capsys.readouterr().out
-
-
-def test_where_nobody_watches_a_line_a_minute_says_how_much_is_left(capsys):
-    clock = Clock()
-    with EvaluationProgress("measuring", items=100, clock=clock) as progress:
-        # Of an earlier run: they tell nothing of this one's pace.
-        progress(40)
-        for _ in range(6):
-            clock.now_s += 25
-            progress(5)
-    assert capsys.readouterr().err.splitlines() == [
-        "dcae: measuring: 55 of 100, 0:03:45 left",
-        "dcae: measuring: 70 of 100, 0:02:30 left",
-    ]
-
-
-def test_on_a_terminal_there_is_a_bar_and_no_line(capsys, terminal, monkeypatch):
-    from dcae_export.cli.commands.evaluate import progress as evaluate_progress  # noqa: PLC0415
-
-    monkeypatch.setattr(evaluate_progress, "sys", SimpleNamespace(stderr=terminal))
-    clock = Clock()
-    with EvaluationProgress("measuring", items=3, clock=clock) as progress:
-        progress(0)
-        progress._bar._show()
-        clock.now_s += 100
-        progress(2)
-        progress._bar._display[0].refresh()
-        assert "2/3" in terminal.getvalue()
-    assert capsys.readouterr().err == ""
 
 
 def test_reading_statistics_that_are_none_is_one_line(dcae, tmp_path, monkeypatch):
