@@ -4,11 +4,26 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from benchmarks.contestants import BUNDLE, EVERYONE
+from benchmarks.demo_generation import (
+    CLASSES,
+    GENERATED_GOAL,
+    HELD_OUT_GOAL,
+    NEAR_PERCENTILE,
+)
+from benchmarks.demo_reconstruction import (
+    BEFORE,
+    DRAWN_GOAL_DB,
+    JPEG,
+    PHOTOGRAPH_GOAL_DB,
+    RECONSTRUCTED,
+    THUMBNAIL,
+)
 from benchmarks.study import (
     ADAPTATION,
     BICUBIC,
@@ -56,6 +71,8 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
+        "demo_reconstruction": _demo_reconstruction,
+        "demo_generation": _demo_generation,
     }
     benchmark = document.get("benchmark")
     if benchmark not in makers:
@@ -467,6 +484,215 @@ def _generation(document: Mapping[str, object]) -> Iterator[Table]:
         notes=[
             f"{key} not run: {cell['not_run']}" for key, cell in cells.items() if "not_run" in cell
         ],
+    )
+
+
+def _demo_reconstruction(document: Mapping[str, object]) -> Iterator[Table]:
+    drawn, photographs = _cells(document, "drawn"), _cells(document, "photographs")
+    if not (drawn and photographs):
+        return
+    for measure, title, form in (
+        ("psnr", "PSNR in dB", ".2f"),
+        ("ssim", "SSIM", ".3f"),
+        ("gradient_error", "Gradient error in levels", ".2f"),
+    ):
+        yield _contestants(measure, title, form, drawn, photographs)
+    jpegs = {key: _entry(cell["jpeg"]) for key, cell in drawn.items() if cell["jpeg"] is not None}
+    yield Table(
+        title="The JPEG files, of at most as many bytes as the latent in float16",
+        columns=("", "bytes", "of", "quality", "pictures", "shrunk before"),
+        rows=[
+            (
+                key,
+                f"{_number(jpeg['bytes']):.0f}",
+                str(drawn[key]["latent_bytes"]),
+                f"{_number(jpeg['quality']):.0f}",
+                str(drawn[key]["pictures"]),
+                str(jpeg["shrunk"]),
+            )
+            for key, jpeg in jpegs.items()
+        ],
+    )
+    if "sizes" in document:
+        yield _by_size(document)
+    yield Table(
+        title="One picture in one pass, a fresh process, opening included",
+        columns=("", "encoding, s", "decoding, s", "peak, MiB"),
+        rows=[
+            (
+                key,
+                f"{_number(cell['encoding_seconds']):.2f}",
+                f"{_number(cell['decoding_seconds']):.2f}",
+                f"{_number(cell['peak_bytes']) / 2**20:.0f}",
+            )
+            for key, cell in _cells(document, "costs").items()
+        ],
+    )
+
+
+def _contestants(
+    measure: str,
+    title: str,
+    form: str,
+    drawn: Mapping[str, Entry],
+    photographs: Mapping[str, Entry],
+) -> Table:
+    """One measure of all contestants, and by how much the bundle's is above bicubic's."""
+    rows = {
+        key: {
+            name: _number(_entry(figures)[measure])
+            for name, figures in _entry(cell["contestants"]).items()
+        }
+        for key, cell in {**drawn, **photographs}.items()
+    }
+    names = [
+        name
+        for name in (RECONSTRUCTED, BEFORE, THUMBNAIL, JPEG)
+        if all(name in row for row in rows.values())
+    ]
+    families = [rows[key] for key in drawn]
+    mean = {name: statistics.fmean(row[name] for row in families) for name in names}
+    shown = {**{key: rows[key] for key in drawn}, "mean of drawn": mean}
+    shown |= {key: rows[key] for key in photographs}
+    gains = {key: row[RECONSTRUCTED] - row[THUMBNAIL] for key, row in shown.items()}
+    notes: list[str] = []
+    if measure == "psnr":
+        least = min(gains[key] for key in photographs)
+        notes = [
+            _goal("drawn pictures, dB above bicubic", gains["mean of drawn"], DRAWN_GOAL_DB, ".2f"),
+            _goal("each photograph, dB above bicubic", least, PHOTOGRAPH_GOAL_DB, ".2f"),
+        ]
+    return Table(
+        title=f"{title}: held-out pictures",
+        columns=("", *names, f"{RECONSTRUCTED} minus {THUMBNAIL}"),
+        rows=[
+            (key, *(f"{row[name]:{form}}" for name in names), f"{gains[key]:+{form}}")
+            for key, row in shown.items()
+        ],
+        notes=notes,
+    )
+
+
+def _goal(what: str, found: float, goal: float, form: str) -> str:
+    return f"Goal: {what}, at least {goal:{form}}: {found:{form}}, {'met' if found >= goal else 'not met'}"
+
+
+def _by_size(document: Mapping[str, object]) -> Table:
+    """The same pictures at several sizes, means over the families."""
+    cells = _cells(document, "sizes").values()
+    first = next(iter(cells))
+    sides, bundles = list(first), list(_entry(_entry(next(iter(first.values())))["whole"]))
+
+    def mean(side: str, what: str, bundle: str | None = None) -> float:
+        values = [_entry(cell[side])[what] for cell in cells]
+        return statistics.fmean(
+            _number(value if bundle is None else _entry(value)[bundle]) for value in values
+        )
+
+    gains = {
+        (bundle, side): mean(side, "whole", bundle) - mean(side, "bicubic")
+        for bundle in bundles
+        for side in sides
+    }
+    return Table(
+        title="PSNR in dB of the same drawn pictures by size",
+        columns=("", "PSNR", "bicubic", "gain", "penalty", f"whole minus tiles of {sides[0]} px"),
+        rows=[
+            (
+                f"{bundle}, {side} px",
+                f"{mean(side, 'whole', bundle):.2f}",
+                f"{mean(side, 'bicubic'):.2f}",
+                f"{gains[bundle, side]:+.2f}",
+                f"{gains[bundle, sides[0]] - gains[bundle, side]:+.2f}",
+                f"{mean(side, 'whole', bundle) - mean(side, 'tiles', bundle):+.2f}",
+            )
+            for bundle in bundles
+            for side in sides
+        ],
+        notes=[f"Penalty: the gain at {sides[0]} px minus the gain at the size."],
+    )
+
+
+def _demo_generation(document: Mapping[str, object]) -> Iterator[Table]:
+    held_out, generated = _cells(document, "held out"), _cells(document, "generated")
+    if not generated:
+        return
+    named = {
+        "as drawn": {key: _entry(cell["drawn"]) for key, cell in held_out.items()},
+        "reconstructed": {key: _entry(cell["reconstructed"]) for key, cell in held_out.items()},
+        "generated": {key: _entry(cell["names"]) for key, cell in generated.items()},
+    }
+    shares = {
+        what: {
+            key: _number(row[key]) / sum(map(_number, row.values())) for key, row in rows.items()
+        }
+        for what, rows in named.items()
+    }
+    means = {what: statistics.fmean(by_class.values()) for what, by_class in shares.items()}
+    yield Table(
+        title="Share that the classifier names right",
+        columns=("", *shares),
+        rows=[
+            *(
+                (key, *(f"{by_class[key]:.1%}" for by_class in shares.values()))
+                for key in generated
+            ),
+            ("all", *(f"{mean:.1%}" for mean in means.values())),
+        ],
+        notes=[
+            *(
+                _goal(f"held-out pictures, {what}", means[what], HELD_OUT_GOAL, ".1%")
+                for what in ("as drawn", "reconstructed")
+            ),
+            _goal("generated pictures", means["generated"], GENERATED_GOAL, ".1%"),
+        ],
+    )
+    yield Table(
+        title="Generated pictures: what each class is named",
+        columns=("", *CLASSES),
+        rows=[
+            (key, *(str(row[name]) if row[name] else "" for name in CLASSES))
+            for key, row in named["generated"].items()
+        ],
+    )
+    yield _nearness(held_out, generated)
+
+
+def _nearness(held_out: Mapping[str, Entry], generated: Mapping[str, Entry]) -> Table:
+    """Distances to the nearest training pictures, in levels, of generated and of reconstructed held-out pictures."""
+    theirs = {key: _numbers(cell["distances"]) for key, cell in held_out.items()}
+    ours = {key: _numbers(cell["distances"]) for key, cell in generated.items()}
+    near = {
+        key: sum(
+            distance < float(np.percentile(theirs[key], NEAR_PERCENTILE)) for distance in found
+        )
+        for key, found in ours.items()
+    }
+
+    def row(name: str, ours: Sequence[float], theirs: Sequence[float], near: int) -> list[str]:
+        medians = statistics.median(ours), statistics.median(theirs)
+        ratio = medians[0] / medians[1]
+        figures = [*(f"{median:.1f}" for median in medians), f"{ratio:.2f}"]
+        return [name, *figures, f"{near / len(ours):.1%}"]
+
+    everything = [
+        [distance for found in by_class.values() for distance in found]
+        for by_class in (ours, theirs)
+    ]
+    return Table(
+        title="Median distance to the nearest training picture, in levels, as thumbnails",
+        columns=(
+            "",
+            "generated",
+            "held-out",
+            "ratio",
+            f"nearer than held-out's {NEAR_PERCENTILE} %",
+        ),
+        rows=[
+            *(row(key, ours[key], theirs[key], near[key]) for key in ours),
+            row("all", *everything, sum(near.values())),
+        ],
+        notes=["Copies would make the ratio small, and the last column far more than 1 %."],
     )
 
 

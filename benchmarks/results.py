@@ -68,6 +68,29 @@ class Results:
         """All of it, as it stands in the file."""
         return self._document
 
+    def rest_on(self, section: str, key: str, cell: dict[str, object], *, named: str) -> None:
+        """Add a cell that all others depend on, or begin anew where that was asked for and another one is held.
+
+        Args:
+            section: Of the cell.
+            key: Of the cell.
+            cell: What the others depend on.
+            named: What results that do not fit are of, as in ``"other pictures"``.
+
+        Raises:
+            UsageError: Another cell is held.
+        """
+        held = self._document.get(section, {}).get(key)
+        # As JSON gives it back.
+        if held is not None and held["cell"] == json.loads(json.dumps(cell)):
+            return
+        if held is not None and not self._again:
+            raise UsageError(
+                f"{self._path}: these results are of {named}; choose another --out, or --again to begin anew"
+            )
+        self._document = {name: self._document[name] for name in SETTING}
+        self.put(section, key, cell)
+
     def wants(self, section: str, key: str) -> bool:
         """Whether a cell is to be measured; says so where an earlier one is kept."""
         cell = self._document.get(section, {}).get(key)

@@ -11,6 +11,8 @@ from benchmarks.artifacts import Artifacts
 from benchmarks.autoencoder import measure_memory, measure_speed
 from benchmarks.case import Case, Direction
 from benchmarks.contestants import BUNDLE, EAGER, EVERYONE
+from benchmarks.demo_generation import Generated, measure_demo_generation
+from benchmarks.demo_reconstruction import HeldOut, measure_reconstruction
 from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair, measure_step
 from benchmarks.diffusion_training import PAIRS as TRAINING_PAIRS
 from benchmarks.diffusion_training import SINGLE, measure_single
@@ -40,6 +42,7 @@ FLOW_SAMPLERS = [
     *(f"dopri5:{n}" for n in (6, 12, 24, 48)),
 ]
 STUDY = Study()
+HELD_OUT, GENERATED = HeldOut(), Generated()
 RESULTS = Path("benchmarks/results")
 
 
@@ -392,17 +395,26 @@ def engine(
     print_tables(results.document, Console())
 
 
-def _steps(name: str, default: int, text: str) -> Callable[[Function], Function]:
+def _number(name: str, default: int, text: str) -> Callable[[Function], Function]:
     return click.option(
         name, type=click.IntRange(min=1), default=default, show_default=True, help=text
     )
 
 
+def _folder(name: str, text: str, *, required: bool = True) -> Callable[[Function], Function]:
+    return click.option(
+        name,
+        type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+        required=required,
+        help=text,
+    )
+
+
 @main.command()
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
-@_steps("--steps", STUDY.steps, "Of phase 1.")
-@_steps("--adaptation-steps", STUDY.adaptation_steps, "Of phase 2, and of a phase 1 that goes on.")
-@_steps("--refinement-steps", STUDY.refinement_steps, "Of phase 3, and of everything with a GAN.")
+@_number("--steps", STUDY.steps, "Of phase 1.")
+@_number("--adaptation-steps", STUDY.adaptation_steps, "Of phase 2, and of a phase 1 that goes on.")
+@_number("--refinement-steps", STUDY.refinement_steps, "Of phase 3, and of everything with a GAN.")
 @_common("study")
 def study(  # noqa: PLR0913 - one argument for each option
     *,
@@ -419,6 +431,55 @@ def study(  # noqa: PLR0913 - one argument for each option
     sizes = Study(steps=steps, adaptation_steps=adaptation_steps, refinement_steps=refinement_steps)
     measure_study(sizes, seeds, work, results)
     print_tables(results.document, Console())
+
+
+@main.command()
+@_folder("--bundle", "The demo model's autoencoder, exported with dynamic sizes.")
+@_folder("--before", "The same of an earlier phase, to set beside it.", required=False)
+@_number("--count", HELD_OUT.count, "Held-out pictures of each family.")
+@_number("--larger-count", HELD_OUT.larger_count, "Of them seen at 1024 and 2048 px, too.")
+@_common("demo_reconstruction")
+def demo_reconstruction(  # noqa: PLR0913 - one argument for each option
+    *,
+    bundle: Path,
+    before: Path | None,
+    count: int,
+    larger_count: int,
+    work: Path,
+    out: Path,
+    again: bool,
+) -> None:
+    """What the demo model keeps of held-out pictures, beside bicubic and JPEG; a sheet of them."""
+    results = Results.open(out, "demo_reconstruction", again=again)
+    held_out = HeldOut(count=count, larger_count=larger_count)
+    sheet = measure_reconstruction(bundle, before, held_out, work, results)
+    print_tables(results.document, Console())
+    click.echo(f"sheet: {sheet}")
+
+
+@main.command()
+@_folder("--bundle", "The demo model with its transformer.")
+@_folder("--pictures", "What it was trained on: FAMILY/NUMBER.png.")
+@_number("--count", GENERATED.count, "Generated pictures of each class.")
+@_number("--held-out", GENERATED.held_out, "Held-out pictures of each class.")
+@_common("demo_generation")
+def demo_generation(  # noqa: PLR0913 - one argument for each option
+    *,
+    bundle: Path,
+    pictures: Path,
+    count: int,
+    held_out: int,
+    work: Path,
+    out: Path,
+    again: bool,
+) -> None:
+    """Whether a classifier names what the demo model generates, and whether that is copied; sheets."""
+    results = Results.open(out, "demo_generation", again=again)
+    generated = Generated(count=count, held_out=held_out)
+    sheets = measure_demo_generation(bundle, pictures, generated, work, results)
+    print_tables(results.document, Console())
+    for sheet in sheets:
+        click.echo(f"sheet: {sheet}")
 
 
 @main.command()

@@ -8,7 +8,6 @@ learning rates that are tried, by the loss of training; what follows has one rat
 
 import dataclasses
 import hashlib
-import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 from benchmarks.process import WorkerProcess
 from benchmarks.results import Results
 from benchmarks.study_pictures import HELD_OUT, TRAINING
-from dcae_export.errors import UsageError
 
 BICUBIC = "bicubic, 64 times smaller and back"
 SHORTCUTS = "phase 1, shortcuts"
@@ -96,7 +94,7 @@ def measure_study(study: Study, seeds: int, work: Path, results: Results) -> Non
         UsageError: The results are of a study of other sizes.
         WorkerError: A stage failed.
     """
-    _require_same(study, results)
+    results.rest_on("sizes", "study", asdict(study), named="a study of other sizes or steps")
     wants_bicubic = results.wants("stages", BICUBIC)
     wanted = [
         (stage, seed)
@@ -216,18 +214,6 @@ def _loss(cell: dict[str, dict[str, float]]) -> float:
     """What a training from scratch lowers."""
     losses = cell["losses"]
     return losses["l1"] + _PERCEPTUAL_WEIGHT * losses["perceptual"]
-
-
-def _require_same(study: Study, results: Results) -> None:
-    # As JSON gives it back.
-    sizes = json.loads(json.dumps(asdict(study)))
-    held = results.document.get("sizes", {}).get("study")
-    if held is None:
-        results.put("sizes", "study", sizes)
-    elif held["cell"] != sizes:
-        raise UsageError(
-            "these results are of a study of other sizes or steps; choose another --out"
-        )
 
 
 def _stages(study: Study) -> tuple[_Stage, ...]:

@@ -1,5 +1,6 @@
 """Benchmarks on narrow, shallow networks: what they measure and write, not how fast."""
 
+import dataclasses
 import json
 import statistics
 import sys
@@ -8,11 +9,16 @@ from pathlib import Path
 import pytest
 from autoencoders import shrink, small_checkpoint
 from click.testing import CliRunner
+from export_factory import TINY
+from transformers_factory import SCALED_LINEAR, TINY_UVIT, tiny_transformer
 
 from dcae_export.errors import UsageError
+from dcae_export.export.exporter import TransformerExport, export
+from dcae_export.export.options import ExportOptions
 from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import save_checkpoint
+from dcae_export.pictures.picture_file import read_picture
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +30,8 @@ from benchmarks.artifacts import Artifacts  # noqa: E402
 from benchmarks.autoencoder import measure_memory, measure_speed  # noqa: E402
 from benchmarks.case import Case, Direction  # noqa: E402
 from benchmarks.contestants import BUNDLE, EAGER, PLAIN, Contestant  # noqa: E402
+from benchmarks.demo_generation import CLASSES, Generated, measure_demo_generation  # noqa: E402
+from benchmarks.demo_reconstruction import HeldOut, measure_reconstruction  # noqa: E402
 from benchmarks.denoiser import Denoiser  # noqa: E402
 from benchmarks.diffusion_training import measure_pair, measure_single  # noqa: E402
 from benchmarks.engine import measure_engine  # noqa: E402
@@ -32,6 +40,7 @@ from benchmarks.report import markdown  # noqa: E402
 from benchmarks.results import Results, read_document  # noqa: E402
 from benchmarks.run import main  # noqa: E402
 from benchmarks.study import ADAPTATION, FULL_GAN, Study, key, measure_study  # noqa: E402
+from recipes.demo.draw import command as draw  # noqa: E402
 
 CASE = Case(variant="f32", direction=Direction.DECODE, size=256)
 NOBODY = Contestant(
@@ -87,6 +96,23 @@ def test_results_are_kept_and_printed(tmp_path, capsys):
     text = markdown(read_document(path))
     assert "| f32 decode 256 | 1.000 (1.00) | 2.000 (2.00) | not run |" in text
     assert "f32 decode 256: compile not run: no compiler" in text
+
+
+def test_results_that_rest_on_something_else_go_only_where_that_is_asked_for(tmp_path):
+    path = tmp_path / "study.json"
+
+    def rest_on(steps: int, *, again: bool) -> Results:
+        results = Results.open(path, "study", again=again)
+        results.rest_on("sizes", "study", {"steps": steps}, named="other steps")
+        return results
+
+    rest_on(1, again=False).put("stages", "phase 1", {})
+    assert "stages" in rest_on(1, again=False).document
+    with pytest.raises(UsageError, match="of other steps; choose another --out, or --again"):
+        rest_on(2, again=False)
+    assert "stages" in read_document(path)
+    assert "stages" not in rest_on(2, again=True).document
+    assert read_document(path)["sizes"]["study"]["cell"] == {"steps": 2}
 
 
 def test_the_engine_and_a_plain_loop_take_turns_and_end_with_the_same_weights():
@@ -169,8 +195,80 @@ def test_a_study_of_other_sizes_does_not_join_the_results(tmp_path):
         measure_study(Study(), 1, tmp_path, results)
 
 
-@pytest.mark.parametrize("command", ["engine", "study"])
+@pytest.fixture(scope="module")
+def demo_bundle(tmp_path_factory) -> Path:
+    """A bundle of random weights that makes 32 px of the demo's classes."""
+    config = dataclasses.replace(TINY_UVIT, grid=(16, 16))
+    transformer = tiny_transformer(config, SCALED_LINEAR, sampler="ddim:2")
+    return export(
+        small_checkpoint(TINY),
+        tmp_path_factory.mktemp("demo") / "bundle",
+        ExportOptions(),
+        transformer=TransformerExport(checkpoint=transformer, class_names=CLASSES),
+    )
+
+
+def test_reconstructions_of_the_demo_stand_beside_bicubic_and_jpeg(demo_bundle, tmp_path):
+    held_out = HeldOut(side=32, count=1, larger=(64,), larger_count=1, shown=32)
+    path = tmp_path / "results.json"
+
+    def measure(before: Path | None) -> Path:
+        results = Results.open(path, "demo_reconstruction", again=False)
+        return measure_reconstruction(demo_bundle, before, held_out, tmp_path, results)
+
+    sheet = read_picture(measure(demo_bundle))
+    assert sheet.shape[0] > 12 * held_out.shown
+    document = read_document(path)
+    family = document["drawn"]["stars"]["cell"]
+    assert set(family["contestants"]) == {"bundle", "before", "bicubic", "jpeg"}
+    # Four float16 for every four pixels.
+    assert family["latent_bytes"] == 32 * 32 * 2
+    assert family["contestants"]["bundle"] == family["contestants"]["before"]
+    # At half the size a picture survives; nothing does in random weights.
+    assert family["contestants"]["bicubic"]["psnr"] > family["contestants"]["bundle"]["psnr"]
+    sizes = document["sizes"]["stars"]["cell"]
+    assert sizes["32"]["whole"] == sizes["32"]["tiles"]
+    assert sizes["64"]["whole"] != sizes["64"]["tiles"]
+    text = markdown(document)
+    assert "drawn pictures, dB above bicubic, at least 4.00: -" in text
+    assert "not met" in text
+    with pytest.raises(UsageError, match="of other bundles or pictures; choose another --out"):
+        measure(None)
+
+
+def test_what_the_demo_generates_is_named_and_set_beside_its_training(
+    demo_bundle, tmp_path, capsys
+):
+    pictures, path = tmp_path / "pictures", tmp_path / "results.json"
+    options = ["--split", "training", "--count", "2", "--side", "32", "--out", str(pictures)]
+    assert CliRunner().invoke(draw, options).exit_code == 0
+    generated = Generated(
+        count=3, held_out=2, classifier_pictures=2, classifier_epochs=1, columns=2, shown=32
+    )
+
+    def measure() -> tuple[Path, ...]:
+        results = Results.open(path, "demo_generation", again=False)
+        return measure_demo_generation(demo_bundle, pictures, generated, tmp_path, results)
+
+    classes, pairs = map(read_picture, measure())
+    assert classes.shape < pairs.shape
+    document = read_document(path)
+    cell = document["generated"]["stars"]["cell"]
+    assert sum(cell["names"].values()) == len(cell["distances"]) == len(cell["nearest"]) == 3
+    assert all((pictures / name).exists() for name in cell["nearest"])
+    assert sum(document["held out"]["stars"]["cell"]["reconstructed"].values()) == 2
+    assert "Goal: generated pictures, at least 80.0%: " in markdown(document)
+    (next(tmp_path.glob("demo/*/stars/")) / "000.png").unlink()
+    capsys.readouterr()
+    measure()
+    taken = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": measured")]
+    assert taken == ["generated stars: measured"]
+    again = read_document(path)
+    assert again["generated"]["stars"]["cell"] == cell
+
+
+@pytest.mark.parametrize("command", ["demo-generation", "engine", "study"])
 def test_commands_say_what_they_take(command):
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0
-    assert f"benchmarks/results/{command}.json" in shown.output
+    assert f"benchmarks/results/{command.replace('-', '_')}.json" in shown.output
