@@ -62,7 +62,9 @@ def require_linear_fit(config: AutoencoderConfig) -> None:
         Downsampling.CONV_PIXEL_UNSHUFFLE,
         Upsampling.CONV_PIXEL_SHUFFLE,
     ):
-        raise ConfigError("a linear fit needs pixel-unshuffle in the encoder and pixel-shuffle in the decoder")
+        raise ConfigError(
+            "a linear fit needs pixel-unshuffle in the encoder and pixel-shuffle in the decoder"
+        )
     stages = (*config.encoder.stages, *config.decoder.stages)
     if config.encoder.stages[0].depth or config.decoder.stages[0].depth:
         raise ConfigError("a linear fit needs an empty stage next to the image")
