@@ -117,9 +117,10 @@ class UViT(nn.Module):
             ValueError: H or W is no multiple of the patch.
         """
         assert (label is None) == (self.config.num_classes is None), "labels go with classes"
+        time_B1D = self.time_features(timestep)[:, None]
         x_BDhw = self.patch_embed(latent)
         rows, columns = x_BDhw.shape[2:]
-        tokens = [self.time_features(timestep)[:, None], x_BDhw.flatten(2).transpose(1, 2)]
+        tokens = [time_B1D, x_BDhw.flatten(2).transpose(1, 2)]
         if label is not None:
             tokens.insert(0, self.label_emb(label)[:, None])
         positions = _positions_on(self.pos_embed, self.config, token_grid=(rows, columns))
