@@ -62,12 +62,12 @@ def small_recipe(folder: Path, family: str = "uvit", **overrides: str) -> Diffus
     return load(write_recipe(folder / "small.yaml", family), DiffusionRecipe, overrides=overrides)
 
 
-def toy_latents(count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Latents (count, 4, 4, 4) that are one pattern for each class, and a little noise; their labels."""
+def toy_latents(count: int, *, seed: int = 0, side: int = SIDE) -> tuple[Tensor, Tensor]:
+    """Latents (count, 4, side, side) that are one pattern for each class, and a little noise; their labels."""
     generator = torch.Generator().manual_seed(seed)
-    patterns = torch.randn(len(CLASSES), CHANNELS, SIDE, SIDE, generator=generator)
+    patterns = torch.randn(len(CLASSES), CHANNELS, side, side, generator=generator)
     labels = torch.arange(count) % len(CLASSES)
-    noise = torch.randn(count, CHANNELS, SIDE, SIDE, generator=generator)
+    noise = torch.randn(count, CHANNELS, side, side, generator=generator)
     return patterns[labels] + 0.1 * noise, labels
 
 
@@ -79,10 +79,11 @@ def write_latents(
     count: int = 48,
     downsample: int = DOWNSAMPLE,
     seed: int = 0,
+    side: int = SIDE,
 ) -> Path:
     """The toy latents as ``dcae latents`` leaves a folder, in two shards."""
     folder.mkdir()
-    latents, labels = toy_latents(count, seed=seed)
+    latents, labels = toy_latents(count, seed=seed, side=side)
     per_shard = math.ceil(count / 2)
     shards = [
         _write_shard(folder, number, latents[rows], None if classes is None else labels[rows])
@@ -93,10 +94,10 @@ def write_latents(
         LatentContents(
             format_version=1,
             autoencoder=source,
-            size=downsample * SIDE,
-            channels=CHANNELS,
-            height=SIDE,
-            width=SIDE,
+            size=downsample * side,
+            channels=latents.shape[1],
+            height=side,
+            width=side,
             sampled=False,
             seed=0,
             classes=classes,

@@ -31,7 +31,6 @@ SIDE = 8
 def settings(**changes: object) -> EngineSettings:
     fields = {
         "steps": 8,
-        "batch_size": 2,
         "accumulation": 1,
         "precision": Precision.FP32,
         "clip_norm": 1.0,
@@ -166,7 +165,6 @@ def _run(arguments: argparse.Namespace) -> Outcome:
         data,
         settings(
             steps=arguments.steps,
-            batch_size=arguments.batch_size,
             checkpoint_every=arguments.checkpoint_every,
             accumulation=arguments.accumulation,
         ),

@@ -31,8 +31,9 @@ def transformer_job(
 ) -> GraphJob:
     """The job of a transformer that works on the latents of ``autoencoder``.
 
-    A DiT computes its positions and takes any grid. A U-ViT has learned them for one: its graph is for that
-    grid, or for that of ``options.interpolate_positions``.
+    A DiT computes its positions and takes any grid. A U-ViT has learned them: its graph is for the grid of its
+    configuration, for that of ``options.size`` where it was trained on that one too, or for that of
+    ``options.interpolate_positions``.
 
     Raises:
         UsageError: The latents or the size are not such as the transformer takes.
@@ -88,9 +89,14 @@ def _resized(
     checkpoint: TransformerCheckpoint, config: UViTConfig, options: ExportOptions, downsample: int
 ) -> TransformerCheckpoint:
     """The checkpoint with positions for the grid that the options ask for."""
-    stretched = options.interpolate_positions
-    grid = config.grid if stretched is None else latent_grid(stretched, downsample)
-    if options.size is not None and grid != latent_grid(options.size, downsample):
+    wanted = None if options.size is None else latent_grid(options.size, downsample)
+    if options.interpolate_positions is not None:
+        grid = latent_grid(options.interpolate_positions, downsample)
+    elif wanted is not None and wanted in checkpoint.other_grids:
+        grid = wanted
+    else:
+        grid = config.grid
+    if wanted not in (None, grid):
         height, width = (downsample * side for side in grid)
         raise UsageError(
             f"{checkpoint.name} has positions for {width}x{height} pixels; "

@@ -26,6 +26,7 @@ _KIND = "network"
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 _Depth = Annotated[int, Field(ge=1, le=2**10)]
 _Side = Annotated[int, Field(ge=1, le=MAX_POSITIONS)]
+_Grid = tuple[_Side, _Side]
 _Classes = Annotated[int, Field(ge=1, le=2**24)]
 Guidance = Annotated[float, Field(ge=1, le=1000)]
 
@@ -47,7 +48,8 @@ class _Schedule(_Part):
 class TransformerDeclaration(_Part):
     """Network, diffusion, sampling, classes and autoencoder of a transformer; keys as in ``TransformerCheckpoint``.
 
-    ``class_names`` are in the order of the labels; None where there are no classes.
+    ``class_names`` are in the order of the labels; None where there are no classes. ``grid`` is that of a U-ViT's own
+    positions; ``other_grids`` are those that its training has seen as well, and left out where there are none.
     """
 
     format_version: Literal[1]
@@ -58,7 +60,8 @@ class TransformerDeclaration(_Part):
     width: _Width
     heads: _Width
     num_classes: _Classes | None
-    grid: tuple[_Side, _Side]
+    grid: _Grid
+    other_grids: tuple[_Grid, ...] = ()
     prediction: Literal["epsilon", "velocity", "x0"]
     learned_variance: bool
     schedule: _Schedule
@@ -68,7 +71,7 @@ class TransformerDeclaration(_Part):
     autoencoder: LatentSource
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - one argument for each thing that is said
         cls,
         config: DiTConfig | UViTConfig,
         diffusion: Diffusion,
@@ -77,6 +80,7 @@ class TransformerDeclaration(_Part):
         default_guidance: float,
         class_names: tuple[str, ...] | None,
         autoencoder: LatentSource,
+        other_grids: tuple[tuple[int, int], ...] = (),
     ) -> Self:
         """What is said of a network.
 
@@ -95,6 +99,7 @@ class TransformerDeclaration(_Part):
                 heads=config.heads,
                 num_classes=config.num_classes,
                 grid=config.grid,
+                other_grids=other_grids,
                 prediction=diffusion.prediction,
                 learned_variance=diffusion.learned_variance,
                 schedule=_Schedule(
@@ -137,7 +142,7 @@ class TransformerDeclaration(_Part):
 
     def content(self) -> dict[str, object]:
         """The content of config.json."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude=None if self.other_grids else {"other_grids"})
 
     def config(self) -> DiTConfig | UViTConfig:
         """The network's configuration."""
@@ -183,6 +188,15 @@ class TransformerDeclaration(_Part):
             raise ValueError(str(error)) from error
         if self.network == "uvit" and self.learned_variance:
             raise ValueError("learned_variance: a U-ViT has no channels for it")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_grids_once(self) -> Self:
+        grids = (self.grid, *self.other_grids)
+        if len(set(grids)) < len(grids):
+            raise ValueError("other_grids: one is there twice, or is that of the network")
+        if any(side % self.patch for grid in self.other_grids for side in grid):
+            raise ValueError(f"other_grids: a side is no multiple of patch {self.patch}")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The diffusion transformers that were published with DC-AE, and their backbones, by name.
+"""The diffusion transformers that were published with DC-AE, their backbones and the demo's, by name.
 
 Widths, depths, samplers and guidance: the released configurations of DC-AE 1.0's diffusion models, all for the
 1000 classes of ImageNet at 512 pixels.
@@ -70,6 +70,8 @@ BACKBONES: dict[str, Backbone] = {
     "uvit-l": Backbone(family=Family.UVIT, depth=20, width=1024, heads=16),
     "uvit-h": Backbone(family=Family.UVIT, depth=28, width=1152, heads=16),
     "uvit-2b": Backbone(family=Family.UVIT, depth=28, width=2048, heads=32),
+    # The demo's: with its autoencoder within 12 MB as fp16. Deeper and narrower, it takes longer for as many weights.
+    "uvit-demo": Backbone(family=Family.UVIT, depth=4, width=176, heads=4),
     "usit-h": Backbone(family=Family.USIT, depth=28, width=1152, heads=16, guidance=1.2),
     "usit-2b": Backbone(family=Family.USIT, depth=28, width=2048, heads=32, guidance=1.15),
 }

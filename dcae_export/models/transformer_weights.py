@@ -47,7 +47,8 @@ class TransformerCheckpoint:
     """Weights of one diffusion transformer, and how it is sampled.
 
     ``preset`` is ``"custom"`` for what was trained here, and then ``trained_on`` is the autoencoder of its latents;
-    ``class_names`` are None where it knows none. ``state`` is in our keys and float32; its tensors may be views of
+    ``class_names`` are None where it knows none. ``other_grids`` (rows, columns) are what training has seen beside the
+    configuration's. ``state`` is in our keys and float32; its tensors may be views of
     the mapped file. ``sha256`` is ``state_digest(state)``. ``licence`` is None where the source states none.
     """
 
@@ -62,6 +63,7 @@ class TransformerCheckpoint:
     licence: str | None
     class_names: tuple[str, ...] | None = None
     trained_on: LatentSource | None = None
+    other_grids: tuple[tuple[int, int], ...] = ()
 
     @property
     def has_random_weights(self) -> bool:
@@ -207,6 +209,7 @@ def _declared(
         licence=licence,
         class_names=declaration.class_names,
         trained_on=declaration.autoencoder,
+        other_grids=declaration.other_grids,
     )
 
 

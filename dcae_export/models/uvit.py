@@ -3,7 +3,8 @@
 What is notable:
 - timestep and label are tokens like the others: [label, time, patches...];
 - the first half of the blocks hands its outputs to the second half, last to first;
-- positions are learned, so a network has one grid; ``resize_positions`` makes it one of another grid.
+- positions are learned for one grid; a latent of another one gets them interpolated, and ``resize_positions`` makes
+  the network one of that grid.
 
 Shape suffixes: B batch, C latent channels, H and W the latent's sides, h rows and w columns of tokens,
 N = h * w tokens, S = N and the extra tokens, D width, P values of a patch. Module names are those of the
@@ -107,7 +108,8 @@ class UViT(nn.Module):
         """One prediction for each latent of a batch.
 
         Args:
-            latent: (B, C, H, W) float32, scaled, on the configuration's grid.
+            latent: (B, C, H, W) float32, scaled; on another grid than the configuration's, positions are interpolated
+                as by ``resize_positions``.
             timestep: (B,) float32, in the units of training.
             label: (B,) int64 from 0 to ``num_classes``, the null class; None if and only if there are no classes.
 
@@ -115,21 +117,17 @@ class UViT(nn.Module):
             (B, C, H, W) float32.
 
         Raises:
-            ValueError: The latent has another grid.
+            ValueError: H or W is no multiple of the patch.
         """
         assert (label is None) == (self.config.num_classes is None), "labels go with classes"
-        if tuple(latent.shape[2:]) != self.config.grid:
-            raise ValueError(
-                f"a latent of {latent.shape[2]}x{latent.shape[3]}; the learned positions are of "
-                f"{self.config.grid[0]}x{self.config.grid[1]}"
-            )
-        tokens = [
-            self.time_features(timestep)[:, None],
-            self.patch_embed(latent).flatten(2).transpose(1, 2),
-        ]
+        time_B1D = self.time_features(timestep)[:, None]
+        x_BDhw = self.patch_embed(latent)
+        rows, columns = x_BDhw.shape[2:]
+        tokens = [time_B1D, x_BDhw.flatten(2).transpose(1, 2)]
         if label is not None:
             tokens.insert(0, self.label_emb(label)[:, None])
-        x_BSD = torch.cat(tokens, dim=1) + self.pos_embed
+        positions = _positions_on(self.pos_embed, self.config, token_grid=(rows, columns))
+        x_BSD = torch.cat(tokens, dim=1) + positions
         skips: list[Tensor] = []
         for block in self.in_blocks:
             x_BSD = block(x_BSD)
@@ -139,7 +137,7 @@ class UViT(nn.Module):
             x_BSD = block(x_BSD, skips.pop())
         # Each token for itself from here on: the extra ones have done their part.
         patches_BNP = self.decoder_pred(self.norm(x_BSD[:, self.config.num_extra_tokens :]))
-        return unpatchify(patches_BNP, *self.config.token_grid, patch=self.config.patch)
+        return unpatchify(patches_BNP, rows, columns, patch=self.config.patch)
 
 
 def resize_positions(
@@ -147,8 +145,8 @@ def resize_positions(
 ) -> tuple[dict[str, Tensor], UViTConfig]:
     """The same network for latents of another ``grid`` (rows, columns): positions interpolated, bicubic.
 
-    The vectors of the extra tokens stay. Training has seen no such grid: quality is that of a stretched map of
-    positions, not of a network of that size.
+    The vectors of the extra tokens stay. On a grid that training has not seen, quality is that of a stretched map
+    of positions, not of a network of that size.
 
     Returns:
         A new state that shares all other tensors, and its configuration.
@@ -159,9 +157,15 @@ def resize_positions(
     resized = dataclasses.replace(config, grid=grid)
     if grid == config.grid:
         return state, config
-    rows, columns = config.token_grid
-    extra, patches = state["pos_embed"].tensor_split([config.num_extra_tokens], dim=1)
-    plane = patches.transpose(1, 2).reshape(1, config.width, rows, columns)
-    plane = F.interpolate(plane, resized.token_grid, mode="bicubic", align_corners=False)
-    positions = torch.cat([extra, plane.flatten(2).transpose(1, 2)], dim=1)
+    positions = _positions_on(state["pos_embed"], config, token_grid=resized.token_grid)
     return state | {"pos_embed": positions}, resized
+
+
+def _positions_on(pos_embed: Tensor, config: UViTConfig, *, token_grid: tuple[int, int]) -> Tensor:
+    """Vectors (1, S, D) for the extra tokens and a grid of tokens, from those of the configuration's."""
+    if token_grid == config.token_grid:
+        return pos_embed
+    extra, patches = pos_embed.tensor_split([config.num_extra_tokens], dim=1)
+    plane = patches.transpose(1, 2).reshape(1, config.width, *config.token_grid)
+    plane = F.interpolate(plane, token_grid, mode="bicubic", align_corners=False)
+    return torch.cat([extra, plane.flatten(2).transpose(1, 2)], dim=1)

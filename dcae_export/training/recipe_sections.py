@@ -92,7 +92,6 @@ class TrainingRecipe(Section):
         optimizer, ema = self.optimizer, self.ema
         return EngineSettings(
             steps=self.steps,
-            batch_size=self.batch_size,
             accumulation=self.accumulation,
             precision=Precision(self.precision),
             clip_norm=optimizer.clip_norm,

@@ -270,6 +270,55 @@ def test_a_training_without_labels_becomes_a_bundle_without(folder):
     assert Pipeline.open(target).generate([None, None], seed=0).shape[0] == 2
 
 
+@pytest.fixture(scope="module")
+def sizes(folder) -> tuple[str | Path, ...]:
+    """Latents of two sizes by one autoencoder, as arguments."""
+    own = LatentSource.of(load_checkpoint(folder / "autoencoder"))
+    larger = write_latents(folder / "larger", source=own, side=2 * SIDE, count=20)
+    return "--data", folder / "latents", "--data", larger
+
+
+@pytest.fixture(scope="module")
+def of_two_sizes(folder, sizes) -> Path:
+    return train(folder, "uvit", "sizes", *sizes, "--set", "accumulation=3")
+
+
+def test_a_stopped_training_on_two_sizes_ends_with_the_bits_of_an_undisturbed_one(
+    folder, sizes, of_two_sizes
+):
+    run = train(
+        *(folder, "uvit", "sizes-parts", *sizes, "--set", "accumulation=3"),
+        *("--steps", "3", "--set", "checkpoint_every=1"),
+    )
+    # Nine micro-batches: five of the first folder, of 8 latents; four of the second, of 2.
+    state = json.loads((run / "checkpoints" / "step-000003" / "state.json").read_text())
+    assert state["positions"] == [{"batch": 9, "4x4": 40, "8x8": 8}]
+    train(folder, "uvit", "sizes-parts", *sizes, "--set", "accumulation=3", "--resume")
+    assert last_checkpoint(run) == last_checkpoint(of_two_sizes)
+
+
+def test_a_run_on_two_sizes_goes_on_with_both_in_their_order(folder, sizes, of_two_sizes, capsys):
+    for others in (sizes[:2], sizes[2:], (*sizes[2:], *sizes[:2])):
+        settings = ("--set", "accumulation=3", "--resume")
+        train(folder, "uvit", "sizes", *others, *settings, status=3)
+        error = capsys.readouterr().err
+        assert "was begun on other latents, " in error
+        assert "other_grids" in error
+
+
+def test_a_run_on_two_sizes_becomes_a_bundle_of_either(folder, of_two_sizes, capsys):
+    arguments = ("--weights", folder / "autoencoder", "--transformer-weights", of_two_sizes)
+    arguments += ("--sampler", "ddim:2", "--simplifier", "none")
+    for side in (SIDE, 2 * SIDE):
+        pixels = side * TINY.downsample
+        target = folder / f"sizes-{pixels}"
+        dcae("export", *arguments, "--size", str(pixels), "--out", target)
+        assert Pipeline.open(target).generate(["ring"], seed=0).shape == (1, pixels, pixels, 3)
+    unseen = str(3 * SIDE * TINY.downsample)
+    dcae("export", *arguments, "--size", unseen, "--out", folder / "unseen", status=2)
+    assert "--interpolate-positions stretches them" in capsys.readouterr().err
+
+
 def train_in_two(folder: Path, run: str, *arguments: str, program: tuple[str, ...]) -> Path:
     """A U-ViT in two processes."""
     command = [*program, "train", "diffusion", str(folder / "uvit.yaml")]

@@ -77,6 +77,8 @@ class TransformerRecipe(Section):
 class DiffusionRecipe(TrainingRecipe):
     """One training of a diffusion transformer on a folder of latents, which says channels, grid and classes.
 
+    Of several folders, each of another size, ``batch_size`` is that of the first; of the others a batch holds as many
+    latents as have no more tokens than those of the first, and at least 1.
     With ``autoencoder`` the latents have to be of that one; those of weights of one's own have to be of its shape.
     ``patch`` is the side of a token in positions of the latent; without it 1, and 2 on latents of sd-f8. A label
     becomes the null class with the probability ``class_dropout``; ``unconditional`` leaves labels out altogether.

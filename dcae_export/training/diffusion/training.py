@@ -1,8 +1,8 @@
-"""Train a diffusion transformer: from a recipe and a folder of latents to the model that the run leaves."""
+"""Train a diffusion transformer: from a recipe and folders of latents to the model that the run leaves."""
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -35,6 +35,7 @@ from dcae_export.training.initialization import initialize_transformer
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.data import LatentData
 from dcae_export.training.latents.folder import LatentFolder
+from dcae_export.training.latents.sizes import LatentSizes, equal_tokens, open_sizes
 from dcae_export.training.optimizer import adamw
 
 _OBJECTIVE = "objective"
@@ -43,7 +44,7 @@ _OBJECTIVE = "objective"
 def train_diffusion(
     recipe: DiffusionRecipe,
     *,
-    data: Path,
+    data: Sequence[Path],
     out: Path,
     resume: bool,
     on_event: Callable[[Event], None],
@@ -52,34 +53,31 @@ def train_diffusion(
 
     Args:
         recipe: What to do; without ``init_from`` weights are drawn from its seed.
-        data: A folder of latents.
+        data: Folders of latents, each of another size; the first one's grid is that of the network.
         out: The run's folder, which is there.
         resume: Go on from the newest checkpoint.
         on_event: Is told what happens, on the main process.
 
     Raises:
         ConfigError: Recipe, latents and weights do not go together, or the run was begun on other latents.
-        DcaeError: As ``resolve_transformer``, ``LatentFolder.open`` and ``train``.
+        DcaeError: As ``resolve_transformer``, ``open_sizes`` and ``train``.
     """
     process = ThisProcess.find()
-    folder = LatentFolder.open(data)
-    declaration = declare(recipe, folder)
+    folders = open_sizes(data)
+    declaration = declare(recipe, folders)
     if resume and (out / TRANSFORMER_NAME).exists():
         _require_same(out, declaration)
     elif process.is_main:
         _keep(out, declaration)
     if process.is_main:
-        on_event(Note(text=_describe(folder)))
+        for folder, batch_size in zip(
+            folders, equal_tokens(folders, recipe.batch_size), strict=True
+        ):
+            on_event(Note(text=_describe(folder, batch_size)))
     network = _network(declaration.config(), recipe.init_from, seed=recipe.seed)
     outcome = train(
         DiffusionTraining(network, declaration.diffusion(), recipe),
-        LatentData.open(
-            folder,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            rank=process.rank,
-            world_size=process.count,
-        ),
+        _data(folders, recipe, process),
         recipe.engine_settings(),
         RunFolder(out),
         resume=resume,
@@ -143,12 +141,13 @@ class DiffusionTraining:
         return batch.labels.masked_fill(dropped, self._null_class)
 
 
-def declare(recipe: DiffusionRecipe, folder: LatentFolder) -> TransformerDeclaration:
-    """What a recipe trains on a folder of latents.
+def declare(recipe: DiffusionRecipe, folders: Sequence[LatentFolder]) -> TransformerDeclaration:
+    """What a recipe trains on folders of latents that ``open_sizes`` has opened.
 
     Raises:
         ConfigError: They do not go together.
     """
+    folder, *others = folders
     source = folder.autoencoder
     channels, rows, columns = folder.shape
     _require_autoencoder(recipe, folder)
@@ -175,6 +174,7 @@ def declare(recipe: DiffusionRecipe, folder: LatentFolder) -> TransformerDeclara
         default_guidance=1.0 if classes is None else backbone.guidance,
         class_names=classes,
         autoencoder=source,
+        other_grids=tuple(other.shape[1:] for other in others),
     )
 
 
@@ -193,12 +193,25 @@ def _require_autoencoder(recipe: DiffusionRecipe, folder: LatentFolder) -> None:
         )
 
 
-def _describe(folder: LatentFolder) -> str:
+def _data(
+    folders: Sequence[LatentFolder], recipe: DiffusionRecipe, process: ThisProcess
+) -> LatentData | LatentSizes:
+    """The share of this process."""
+    share = {"rank": process.rank, "world_size": process.count}
+    if len(folders) == 1:
+        return LatentData.open(folders[0], batch_size=recipe.batch_size, seed=recipe.seed, **share)
+    return LatentSizes.open(folders, batch_size=recipe.batch_size, seed=recipe.seed, **share)
+
+
+def _describe(folder: LatentFolder, batch_size: int) -> str:
     channels, rows, columns = folder.shape
     classes = "no classes" if folder.classes is None else f"{len(folder.classes)} classes"
     made_by = folder.autoencoder.source
     noise = "; its weights are random" if folder.autoencoder.random_weights else ""
-    return f"{folder.count} latents of {channels}x{rows}x{columns}, {classes}, made by {made_by}{noise}"
+    return (
+        f"{folder.count} latents of {channels}x{rows}x{columns}, {batch_size} at a time, {classes}, "
+        f"made by {made_by}{noise}"
+    )
 
 
 def _keep(run: Path, declaration: TransformerDeclaration) -> None:
@@ -209,7 +222,7 @@ def _keep(run: Path, declaration: TransformerDeclaration) -> None:
 def _require_same(run: Path, declaration: TransformerDeclaration) -> None:
     """Weights that have seen two kinds of latents would be said to be of one."""
     before, now = read_json_object(run / TRANSFORMER_NAME), declaration.content()
-    differing = [key for key in now if before.get(key) != now[key]]
+    differing = [key for key in before | now if before.get(key) != now.get(key)]
     if differing:
         raise ConfigError(
             f"{run}: was begun on other latents, {', '.join(differing)} would change; resume it with its own, or "

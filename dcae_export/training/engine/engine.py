@@ -197,7 +197,7 @@ class _Run(Generic[AnyBatch]):
     def _take_step(self, batches: _Batches[AnyBatch], interruption: Interruption) -> Verdict:
         active = self._active()
         self._buffers.keep()
-        losses = self._accumulate(batches)
+        losses, samples = self._accumulate(batches)
         verdict = judge(
             self._processes,
             losses,
@@ -206,9 +206,9 @@ class _Run(Generic[AnyBatch]):
             interrupted=interruption.requested,
         )
         self._step += 1
-        seconds = self._pace.step()
+        self._pace.step(samples=samples * self._processes.count)
         if verdict.is_finite:
-            self._move(active, verdict, seconds)
+            self._move(active, verdict)
         else:
             self._skip(verdict)
         # Those of optimizers that stand still, too.
@@ -229,18 +229,20 @@ class _Run(Generic[AnyBatch]):
                 group["lr"] = rate * factor
         return active
 
-    def _accumulate(self, batches: _Batches[AnyBatch]) -> dict[str, Tensor]:
-        """Add up the gradients of the step's batches; their losses' means."""
+    def _accumulate(self, batches: _Batches[AnyBatch]) -> tuple[dict[str, Tensor], int]:
+        """Add up the gradients of the step's batches; their losses' means, and how many samples they held."""
         sums: dict[str, Tensor] = {}
+        samples = 0
         for _ in range(self._settings.accumulation):
             batch = self._next_batch(batches)
+            samples += len(batch)
             with self._processes.accumulate(self._components.wrapped):
                 losses = self._training.backward(
                     batch, step=self._step, accelerator=self._processes.accelerator
                 )
             for name, loss in losses.items():
                 sums[name] = sums[name] + loss.detach() if name in sums else loss.detach()
-        return {name: total / self._settings.accumulation for name, total in sums.items()}
+        return {name: total / self._settings.accumulation for name, total in sums.items()}, samples
 
     def _next_batch(self, batches: _Batches[AnyBatch]) -> AnyBatch:
         # Loaders take a seed from torch's generator when they begin, which a resumed run does at another step.
@@ -251,23 +253,22 @@ class _Run(Generic[AnyBatch]):
         batch, self._position = item
         return batch.to(self._processes.device, non_blocking=True)
 
-    def _move(self, active: dict[str, Optimizer], verdict: Verdict, seconds: float) -> None:
+    def _move(self, active: dict[str, Optimizer], verdict: Verdict) -> None:
         move(self._processes, active)
         if self._components.ema is not None:
             self._components.ema.update()
         self._in_a_row = 0
-        settings = self._settings
-        samples = settings.batch_size * settings.accumulation * self._processes.count
+        steps, pace = self._settings.steps, self._pace
         rate: float = self._components.optimizers[NETWORK].param_groups[0]["lr"]
         self._tell(
             StepDone(
                 step=self._step,
-                steps=settings.steps,
+                steps=steps,
                 losses=verdict.losses,
                 gradient_norms=verdict.gradient_norms,
                 learning_rate=rate,
-                samples_per_second=samples / seconds,
-                seconds_left=(settings.steps - self._step) * seconds,
+                samples_per_second=pace.samples_per_second,
+                seconds_left=(steps - self._step) * pace.seconds_per_step,
                 skipped=self._skipped,
             )
         )

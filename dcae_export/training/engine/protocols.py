@@ -14,6 +14,10 @@ NETWORK = "network"
 class Batch(Protocol):
     """What one step of a process sees, as a tensor is one or holds some."""
 
+    def __len__(self) -> int:
+        """How many samples it holds."""
+        ...
+
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
         """The same on a device; with ``non_blocking`` the host does not wait for it."""
         ...

@@ -20,15 +20,14 @@ class Precision(enum.Enum):
 class EngineSettings:
     """The course of a run.
 
-    ``steps`` is where it ends, counted from its very beginning. A step takes ``accumulation`` batches of
-    ``batch_size`` samples on each process. ``clip_norm`` bounds the L2 norm of each module's gradients; None
-    leaves them. Without ``ema`` no averages are kept. A checkpoint is written every ``checkpoint_every`` steps
-    and at the end, a sample is drawn every ``sample_every`` steps; None draws none. ``max_skipped`` steps in a
-    row may be skipped before the run gives up.
+    ``steps`` is where it ends, counted from its very beginning. A step takes ``accumulation`` batches on each
+    process. ``clip_norm`` bounds the L2 norm of each module's gradients; None leaves them. Without ``ema`` no
+    averages are kept. A checkpoint is written every ``checkpoint_every`` steps and at the end, a sample is drawn
+    every ``sample_every`` steps; None draws none. ``max_skipped`` steps in a row may be skipped before the run
+    gives up.
     """
 
     steps: int
-    batch_size: int
     accumulation: int
     precision: Precision
     clip_norm: float | None
@@ -42,7 +41,6 @@ class EngineSettings:
     def __post_init__(self) -> None:
         counts = {
             "steps": self.steps,
-            "batch_size": self.batch_size,
             "accumulation": self.accumulation,
             "checkpoint_every": self.checkpoint_every,
             "sample_every": 1 if self.sample_every is None else self.sample_every,

@@ -14,6 +14,9 @@ class LatentBatch:
     latents: Tensor
     labels: Tensor | None
 
+    def __len__(self) -> int:
+        return len(self.latents)
+
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
         """The same on a device; with ``non_blocking`` the host does not wait for it."""
         labels = self.labels

@@ -8,7 +8,7 @@ from dcae_export.training.data.positions import EpochOrder, Positions
 from dcae_export.training.latents.batch import LatentBatch
 from dcae_export.training.latents.folder import LatentFolder
 
-_SAMPLE: Final = "sample"
+SAMPLE: Final = "sample"
 
 
 class LatentData:
@@ -17,13 +17,15 @@ class LatentData:
     Sample n is of epoch n // len, and is the latent at place n % len in that epoch's order, a permutation drawn
     from the seed and the epoch: the same on every machine with the same release of NumPy. The position is the
     number of samples that all processes have taken together, so a run may be resumed with another number of
-    processes or another batch size.
+    processes or another batch size. Data of one seed and other ``stream`` have orders of their own.
     """
 
-    def __init__(self, folder: LatentFolder, *, loading: Loading, seed: int) -> None:
+    def __init__(
+        self, folder: LatentFolder, *, loading: Loading, seed: int, stream: tuple[int, ...] = ()
+    ) -> None:
         self._folder = folder
         self._loading = loading
-        self._order = EpochOrder(folder.count, key=(seed,))
+        self._order = EpochOrder(folder.count, key=(seed,), stream=stream)
 
     @classmethod
     def open(
@@ -59,9 +61,9 @@ class LatentData:
         Raises:
             ConfigError: The position is one of other data.
         """
-        require_position(position, [_SAMPLE])
+        require_position(position, [SAMPLE])
         positions = Positions(
-            start=position.get(_SAMPLE, 0),
+            start=position.get(SAMPLE, 0),
             batch_size=self._loading.batch_size,
             rank=self._loading.rank,
             world_size=self._loading.world_size,
@@ -70,4 +72,4 @@ class LatentData:
         for samples in positions:
             latents, labels = self._folder.read([self._order.at(sample) for sample in samples])
             done += positions.stride
-            yield LatentBatch(latents=latents, labels=labels), {_SAMPLE: done}
+            yield LatentBatch(latents=latents, labels=labels), {SAMPLE: done}

@@ -40,6 +40,14 @@ def test_network_and_diffusion_come_back_whole(config, diffusion):
     assert (again.config(), again.diffusion(), again.autoencoder) == (config, diffusion, own)
 
 
+def test_the_other_grids_of_a_training_are_said_where_there_are_some():
+    assert "other_grids" not in small_declaration().content()
+    said = small_declaration(other_grids=((8, 8), (16, 16)))
+    assert said.content()["other_grids"] == [[8, 8], [16, 16]]
+    again = TransformerDeclaration.read(json.loads(json.dumps(said.content())))
+    assert (again, again.config().grid) == (said, (4, 4))
+
+
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_every_published_size_can_be_said(name):
     preset = TRANSFORMERS[name]
@@ -66,6 +74,10 @@ def test_another_config_json_is_no_declaration(content):
         ({"width": 2**40}, "config.json: width: Input should be less than or equal to"),
         ({"depth": 2**20}, "config.json: depth: Input should be less than or equal to"),
         ({"grid": [4, 2**20]}, "config.json: grid.1: Input should be less than or equal to"),
+        ({"other_grids": [[8, 2**20]]}, "config.json: other_grids.0.1: Input should be less than"),
+        ({"other_grids": [[4, 4]]}, "other_grids: one is there twice, or is that of the network"),
+        ({"other_grids": [[8, 8], [8, 8]]}, "other_grids: one is there twice"),
+        ({"patch": 2, "other_grids": [[8, 6], [8, 5]]}, "a side is no multiple of patch 2"),
         ({"width": 33}, "width 33 is no multiple of its 2 heads"),
         ({"network": "unet"}, "config.json: network: Input should be 'dit' or 'uvit'"),
         ({"learned_variance": True}, "learned_variance: a U-ViT has no channels for it"),

@@ -5,7 +5,8 @@ import torch
 
 from dcae_export.errors import UsageError
 from dcae_export.models.dit import DiTConfig
-from dcae_export.models.presets import PRESETS
+from dcae_export.models.network import build
+from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.transformer_presets import (
     BACKBONES,
     TRANSFORMERS,
@@ -43,6 +44,7 @@ BACKBONE_MILLIONS = {
     "uvit-l": "286.80",
     "uvit-h": "500.87",
     "uvit-2b": "1580.40",
+    "uvit-demo": "2.23",
     "usit-h": "500.87",
     "usit-2b": "1580.40",
 }
@@ -72,6 +74,16 @@ def test_a_published_transformer_has_the_printed_size_and_guidance(name):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_backbone_has_the_printed_number_of_parameters(name):
     assert millions(transformer_preset(name, autoencoder="f32").config) == BACKBONE_MILLIONS[name]
+
+
+def test_the_demos_networks_take_no_more_than_twelve_megabytes_in_halves():
+    config = transformer_preset("uvit-demo", autoencoder="f64-demo").config
+    assert (config.in_channels, config.grid) == (64, (8, 8))
+    with torch.device("meta"):
+        transformer = build_transformer(dataclasses.replace(config, num_classes=10))
+        autoencoder = build(PRESETS[preset_name("f64-demo")].config)
+    parameters = [*transformer.parameters(), *autoencoder.parameters()]
+    assert 11.5e6 < 2 * sum(parameter.numel() for parameter in parameters) < 12e6
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)

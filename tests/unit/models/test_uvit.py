@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from autoencoders import random_input
 from small_transformers import SMALL_UVIT, random_transformer, transformer_inputs
 from uvit_in_numpy import uvit
@@ -34,10 +35,30 @@ def test_the_network_computes_what_its_description_says(patch, num_classes):
     assert 0.1 < actual.std() < 10
 
 
-def test_another_grid_than_that_of_the_positions_is_refused():
-    latent, *condition = transformer_inputs(SMALL_UVIT)
-    with pytest.raises(ValueError, match="8x6; the learned positions are of 6x8"):
-        random_transformer(SMALL_UVIT)(latent.transpose(2, 3), *condition)
+@pytest.mark.parametrize("grid", [(8, 6), (12, 16), (2, 4)])
+def test_on_another_grid_the_network_is_the_one_whose_positions_were_resized(grid):
+    network = random_transformer(SMALL_UVIT)
+    state, config = resize_positions(network.state_dict(), SMALL_UVIT, grid=grid)
+    resized = UViT(config)
+    resized.load_state_dict(state)
+    inputs = transformer_inputs(SMALL_UVIT, grid=grid)
+    found = network(*inputs)
+    assert found.shape == (2, SMALL_UVIT.in_channels, *grid)
+    assert torch.equal(found, resized.eval()(*inputs))
+
+
+def test_positions_learn_from_latents_of_another_grid():
+    network = random_transformer(SMALL_UVIT).requires_grad_()
+    network(*transformer_inputs(SMALL_UVIT, grid=(12, 16))).square().mean().backward()
+    gradient = network.pos_embed.grad
+    assert gradient is not None
+    # Each vector lies in the reach of some place of the finer grid.
+    assert bool(gradient.abs().sum(dim=2).all())
+
+
+def test_a_grid_that_patches_do_not_cover_is_refused():
+    with pytest.raises(ValueError, match="7x8 is no multiple of patch 2"):
+        random_transformer(SMALL_UVIT)(*transformer_inputs(SMALL_UVIT, grid=(7, 8)))
 
 
 def test_labels_go_with_classes_in_uvit_too():

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         "dcae train diffusion uvit-h-f64 --data latents/ --out runs/uvit",
         "dcae train diffusion dit-xl-f32 --data latents/ --out runs/dit --set transformer=dit-s",
         "dcae train diffusion uvit-h-f64 --data latents/ --out runs/uvit --resume",
+        "dcae train diffusion f64-demo-uvit --data latents/512 --data latents/1024 --out runs/demo",
     ),
 )
 @click.argument("recipe", metavar="RECIPE")
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     "--data",
     type=click.Path(path_type=Path),
     required=True,
+    multiple=True,
     metavar="LATENTS",
-    help="A folder of latents, as `dcae latents` makes it.",
+    help="A folder of latents, as `dcae latents` makes it; more of them, of other sizes, are taken in turn.",
 )
 @out_option
 @click.option(
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 def command(  # noqa: PLR0913 - one argument for each option
     *,
     recipe: str,
-    data: Path,
+    data: tuple[Path, ...],
     out: Path,
     init_from: str | None,
     resume: bool,
@@ -76,8 +78,9 @@ def command(  # noqa: PLR0913 - one argument for each option
         from dcae_export.training.diffusion.recipe import DiffusionRecipe
 
         chosen = chosen_recipe(request, DiffusionRecipe)
-    if not data.is_dir():
-        raise InputError(f"{data}: no such folder; --data names a folder of latents")
+    for folder in data:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; --data names a folder of latents")
 
     def train(on_event: "Callable[[Event], None]") -> None:
         from dcae_export.training.diffusion.training import train_diffusion

@@ -26,7 +26,7 @@ ACCELERATOR = SimpleNamespace(backward=lambda loss: loss.backward())
 
 
 def declared(tmp_path, recipe, **changes):
-    return declare(recipe, LatentFolder.open(write_latents(tmp_path / "latents", **changes)))
+    return declare(recipe, [LatentFolder.open(write_latents(tmp_path / "latents", **changes))])
 
 
 def started(family):
@@ -51,6 +51,20 @@ def test_the_folder_says_channels_grid_and_classes(tmp_path, family):
     assert (said.default_guidance, said.patch) == (1.5, 1)
     predictions = {"dit": "epsilon", "uvit": "epsilon", "usit": "velocity"}
     assert said.prediction == predictions[family]
+
+
+def test_the_first_folders_grid_is_that_of_the_network(tmp_path):
+    sides = (SIDE, 4 * SIDE, 2 * SIDE)
+    folders = [LatentFolder.open(write_latents(tmp_path / str(side), side=side)) for side in sides]
+    said = declare(small_recipe(tmp_path), folders)
+    assert said.grid == said.config().grid == (SIDE, SIDE)
+    assert said.other_grids == ((16, 16), (8, 8))
+
+
+def test_every_grid_has_to_be_covered_by_patches(tmp_path):
+    folders = [LatentFolder.open(write_latents(tmp_path / str(side), side=side)) for side in (4, 7)]
+    with pytest.raises(ConfigError, match="other_grids: a side is no multiple of patch 2"):
+        declare(small_recipe(tmp_path, patch="2"), folders)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, None])

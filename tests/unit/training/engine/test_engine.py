@@ -46,16 +46,16 @@ def run(
     folder: Path,
     *,
     training: TinyTraining | None = None,
+    batch_size: int = 2,
     data: Data[Tensor] | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
     **changes: object,
 ) -> Outcome:
-    chosen = settings(**changes)
     return train(
         training or tiny_training(),
-        data or Noise(batch_size=chosen.batch_size),
-        chosen,
+        data or Noise(batch_size=batch_size),
+        settings(**changes),
         RunFolder(folder),
         resume=resume,
         on_event=on_event,

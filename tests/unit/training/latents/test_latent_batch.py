@@ -8,6 +8,7 @@ def test_a_batch_goes_to_a_device_with_its_labels():
     batch = LatentBatch(latents=latents_of([1, 2]), labels=labels_of([1, 2]))
     moved = batch.to(torch.device("meta"), non_blocking=True)
     assert moved.labels is not None
+    assert len(moved) == len(batch) == 2
     assert moved.latents.device.type == moved.labels.device.type == "meta"
 
 

@@ -87,8 +87,23 @@ def test_the_training_of_a_transformer_gets_what_the_command_line_says(
     assert start(*arguments).status == 0
     (training,) = calls.trainings
     assert (training.recipe.transformer.width, training.recipe.steps) == (512, 7)
-    assert (training.data, training.out) == (latents, tmp_path / "run")
+    assert (training.data, training.out) == ((latents,), tmp_path / "run")
     assert training.recipe.init_from == "runs/other"
+
+
+def test_several_folders_of_latents_keep_their_order(start, calls, latents, tmp_path):
+    others = [tmp_path / name for name in ("larger", "largest")]
+    for folder in others:
+        folder.mkdir()
+    assert start(*(part for folder in others for part in ("--data", folder))).status == 0
+    assert calls.trainings[0].data == (latents, *others)
+
+
+def test_every_folder_of_latents_has_to_be_there(start, calls, tmp_path):
+    result = start("--data", tmp_path / "missing")
+    assert result.status == 3
+    assert f"{tmp_path / 'missing'}: no such folder; --data names a folder" in result.err
+    assert not calls.trainings
 
 
 def test_a_shipped_recipe_of_a_transformer_goes_by_its_name(start, calls):
