@@ -68,6 +68,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "engine": _engine,
         "study": _study,
         "diffusion_training": _diffusion_training,
+        "distribution": _distribution,
         "headline": _headline,
         "flow": _flow,
         "generation": _generation,
@@ -458,10 +459,10 @@ def _figure(cell: Entry, what: str, side: str) -> float:
     return _number(_entry(cell[what])[side])
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float], form: str = ".2f") -> str:
     """The mean, and where there are several values their standard deviation."""
-    mean = f"{statistics.fmean(values):.2f}"
-    return f"{mean} \u00b1 {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+    mean = f"{statistics.fmean(values):{form}}"
+    return f"{mean} \u00b1 {statistics.stdev(values):{form}}" if len(values) > 1 else mean
 
 
 def _generation(document: Mapping[str, object]) -> Iterator[Table]:
@@ -718,6 +719,62 @@ def _flow(document: Mapping[str, object]) -> Iterator[Table]:
             f"{key}: RK45 took {cell['evaluations']} evaluations" for key, cell in cells.items()
         ],
     )
+
+
+def _distribution(document: Mapping[str, object]) -> Iterator[Table]:
+    cells = _cells(document, "families")
+    references = {
+        f"{family}, the best network there is": cell
+        for family, cell in _cells(document, "best").items()
+    } | _cells(document, "references")
+    sizes = _cells(document, "sizes")["training"]
+    yield Table(
+        title="Energy distance of samples to a known distribution, and how many its best classifier finds right",
+        columns=("", "bundle", "found right", "PyTorch", "found right"),
+        rows=[
+            *(
+                (key, *_distance(_entry(cell["bundle"])), *_distance(_entry(cell["pytorch"])))
+                for key, cell in cells.items()
+            ),
+            *((key, "-", "-", *_distance(cell)) for key, cell in references.items()),
+        ],
+        notes=[
+            f"{sizes['samples']} samples of each class, against {sizes['fresh']} fresh latents of it.",
+            f"As many latents in the samples' place, {sizes['repeats']} times: mean and standard deviation.",
+        ],
+    )
+    yield Table(
+        title="The bundle's samples beside PyTorch's of the same noise",
+        columns=(
+            "",
+            "sampler",
+            "relative L2",
+            "at most",
+            "of the range",
+            "at most",
+            "CPU ms a step",
+        ),
+        rows=[
+            (
+                key,
+                str(cell["sampler"]),
+                f"{_number(cell['relative_l2']):.1e}",
+                f"{_figure(cell, 'tolerance', 'relative_l2'):.0e}",
+                f"{_number(cell['max_abs']):.1e}",
+                f"{_figure(cell, 'tolerance', 'max_abs'):.0e}",
+                f"{1000 * _number(cell['training_cpu_seconds']) / _number(cell['steps_taken']):.1f}",
+            )
+            for key, cell in cells.items()
+        ],
+    )
+
+
+def _distance(cell: Entry) -> tuple[str, str]:
+    energy, accuracy = (
+        _numbers(value) if isinstance(value, list) else [_number(value)]
+        for value in (cell["energy"], cell["accuracy"])
+    )
+    return _spread(energy, ".4f"), _spread(accuracy, ".1%")
 
 
 def _headline(document: Mapping[str, object]) -> Iterator[Table]:

@@ -17,6 +17,7 @@ from benchmarks.denoiser import PAIRS, UVIT_F8, UVIT_F32, UVIT_F64, measure_pair
 from benchmarks.diffusion_training import PAIRS as TRAINING_PAIRS
 from benchmarks.diffusion_training import SINGLE, measure_single
 from benchmarks.diffusion_training import measure_pair as measure_training_pair
+from benchmarks.distribution import SAMPLERS, ToyTraining, measure_distribution
 from benchmarks.engine import measure_engine
 from benchmarks.export_costs import measure_export
 from benchmarks.generation import measure_generation
@@ -480,6 +481,30 @@ def demo_generation(  # noqa: PLR0913 - one argument for each option
     print_tables(results.document, Console())
     for sheet in sheets:
         click.echo(f"sheet: {sheet}")
+
+
+@main.command()
+@click.option(
+    "--family",
+    "families",
+    type=click.Choice(list(SAMPLERS)),
+    multiple=True,
+    default=list(SAMPLERS),
+    show_default=True,
+    help="May be repeated.",
+)
+@_common("distribution")
+def distribution(
+    *,
+    families: Sequence[str],
+    work: Path,  # noqa: ARG001 - nothing is kept
+    out: Path,
+    again: bool,
+) -> None:
+    """A small transformer of each family, trained on a known distribution: how near its samples come."""
+    results = Results.open(out, "distribution", again=again)
+    measure_distribution(ToyTraining(), families, results)
+    print_tables(results.document, Console())
 
 
 @main.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DELAY_S = 1.0
 # Where nobody watches: what is quick prints nothing, and a log of days stays readable.
-_FIRST_LINE_S = 5.0
+_FIRST_LINE_S = 20.0
 _NEXT_LINE_S = 30.0
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import statistics
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,20 @@ from click.testing import CliRunner
 from export_factory import TINY
 from transformers_factory import SCALED_LINEAR, TINY_UVIT, tiny_transformer
 
+from benchmarks.artifacts import Artifacts
+from benchmarks.autoencoder import measure_memory, measure_speed
+from benchmarks.case import Case, Direction
+from benchmarks.contestants import BUNDLE, EAGER, PLAIN, Contestant
+from benchmarks.demo_generation import CLASSES, Generated, measure_demo_generation
+from benchmarks.demo_reconstruction import HeldOut, measure_reconstruction
+from benchmarks.denoiser import Denoiser
+from benchmarks.diffusion_training import measure_pair, measure_single
+from benchmarks.engine import measure_engine
+from benchmarks.process import WorkerError
+from benchmarks.report import markdown
+from benchmarks.results import Results, read_document
+from benchmarks.run import main
+from benchmarks.study import ADAPTATION, FULL_GAN, Study, key, measure_study
 from dcae_export.errors import UsageError
 from dcae_export.export.exporter import TransformerExport, export
 from dcae_export.export.options import ExportOptions
@@ -19,28 +32,9 @@ from dcae_export.models.key_map import Layout
 from dcae_export.models.presets import PRESETS
 from dcae_export.models.weights import save_checkpoint
 from dcae_export.pictures.picture_file import read_picture
+from recipes.demo.draw import command as draw
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).resolve().parents[2]
-# The benchmarks are part of the repository and not of the package.
-sys.path.append(str(ROOT))
-
-from benchmarks.artifacts import Artifacts  # noqa: E402
-from benchmarks.autoencoder import measure_memory, measure_speed  # noqa: E402
-from benchmarks.case import Case, Direction  # noqa: E402
-from benchmarks.contestants import BUNDLE, EAGER, PLAIN, Contestant  # noqa: E402
-from benchmarks.demo_generation import CLASSES, Generated, measure_demo_generation  # noqa: E402
-from benchmarks.demo_reconstruction import HeldOut, measure_reconstruction  # noqa: E402
-from benchmarks.denoiser import Denoiser  # noqa: E402
-from benchmarks.diffusion_training import measure_pair, measure_single  # noqa: E402
-from benchmarks.engine import measure_engine  # noqa: E402
-from benchmarks.process import WorkerError  # noqa: E402
-from benchmarks.report import markdown  # noqa: E402
-from benchmarks.results import Results, read_document  # noqa: E402
-from benchmarks.run import main  # noqa: E402
-from benchmarks.study import ADAPTATION, FULL_GAN, Study, key, measure_study  # noqa: E402
-from recipes.demo.draw import command as draw  # noqa: E402
 
 CASE = Case(variant="f32", direction=Direction.DECODE, size=256)
 NOBODY = Contestant(
@@ -268,6 +262,7 @@ def test_what_the_demo_generates_is_named_and_set_beside_its_training(
 
 
 @pytest.mark.parametrize("command", ["demo-generation", "engine", "study"])
+@pytest.mark.parametrize("command", ["engine", "study", "distribution"])
 def test_commands_say_what_they_take(command):
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0

@@ -112,6 +112,8 @@ def test_a_backbone_costs_what_was_printed(name, autoencoder, printed):
     assert f"{giga:.{decimals}f}" == MISSED.get((name, autoencoder), printed)
 
 
-def test_every_backbone_is_in_the_table_or_has_the_size_of_one_that_is():
+def test_every_published_backbone_is_in_the_table_or_has_the_size_of_one_that_is():
     sizes = {(BACKBONES[name].depth, BACKBONES[name].width) for name in BACKBONE_GIGA}
-    assert {(one.depth, one.width) for one in BACKBONES.values()} == sizes
+    ours = {"uvit-demo"}
+    published = {name: one for name, one in BACKBONES.items() if name not in ours}
+    assert {(one.depth, one.width) for one in published.values()} == sizes

@@ -1,6 +1,0 @@
-"""The recipes are part of the repository and not of the package."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parents[3]))
