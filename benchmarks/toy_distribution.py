@@ -57,9 +57,9 @@ class Mixture:
         rest = np.linalg.solve(noisy.covariance, (state - noisy.means[:, None]).swapaxes(1, 2))
         rest = rest.swapaxes(1, 2)
         data = np.einsum(
-            "kn,knd->nd", shares, self.means[:, None] + signal * rest @ self.covariance
+            "kn,kni->ni", shares, self.means[:, None] + signal * rest @ self.covariance
         )
-        return data, noise * np.einsum("kn,knd->nd", shares, rest)
+        return data, noise * np.einsum("kn,kni->ni", shares, rest)
 
     def _log_densities(self, x: Array) -> Array:
         """Of each component the logarithm of its weight times its density, (K, N)."""
