@@ -261,8 +261,7 @@ def test_what_the_demo_generates_is_named_and_set_beside_its_training(
     assert again["generated"]["stars"]["cell"] == cell
 
 
-@pytest.mark.parametrize("command", ["demo-generation", "engine", "study"])
-@pytest.mark.parametrize("command", ["engine", "study", "distribution"])
+@pytest.mark.parametrize("command", ["demo-generation", "distribution", "engine", "study"])
 def test_commands_say_what_they_take(command):
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0
