@@ -494,7 +494,7 @@ def _demo_reconstruction(document: Mapping[str, object]) -> Iterator[Table]:
     for measure, title, form in (
         ("psnr", "PSNR in dB", ".2f"),
         ("ssim", "SSIM", ".3f"),
-        ("gradient_error", "Gradient error in levels", ".2f"),
+        ("gradient_error", "Gradient error (Sobel) in levels a pixel", ".2f"),
     ):
         yield _contestants(measure, title, form, drawn, photographs)
     jpegs = {key: _entry(cell["jpeg"]) for key, cell in drawn.items() if cell["jpeg"] is not None}
@@ -609,7 +609,10 @@ def _by_size(document: Mapping[str, object]) -> Table:
             for bundle in bundles
             for side in sides
         ],
-        notes=[f"Penalty: the gain at {sides[0]} px minus the gain at the size."],
+        notes=[
+            f"Penalty: the gain at {sides[0]} px minus the gain at the size.",
+            "The last column: below 0 where the larger grid itself costs, above where tiles lose at their borders.",
+        ],
     )
 
 

@@ -47,7 +47,7 @@ def measure_family(
         count: How many.
 
     Returns:
-        ``contestants``: PSNR in dB, SSIM and gradient error in levels by contestant, bicubic and, where one fits,
+        ``contestants``: PSNR in dB, SSIM and gradient error in levels a pixel by contestant, bicubic and, where one fits,
         JPEG among them. ``jpeg``: mean bytes and quality, and how many pictures were shrunk; ``latent_bytes``.
     """
     return _measure(bundles, _held_out(family, side, count))
