@@ -321,6 +321,46 @@ def test_an_existing_bundle_of_a_transformers_run_is_an_error_before_weights_are
     assert not calls["asked"]
 
 
+@pytest.fixture
+def shipped_transformer(calls, monkeypatch):
+    """A transformer that comes with the package; ``calls["checkpoint"]`` is the autoencoder that does."""
+    made = dataclasses.replace(TRAINED, preset="dc-ae-f64c64-demo-usit-demo")
+    calls["checkpoint"] = named("dc-ae-f64c64-demo")
+    monkeypatch.setattr(source, "shipped_transformer", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize("variant", ["f64-demo", "dc-ae-f64c64-demo"])
+def test_the_demo_model_brings_its_transformer(dcae, calls, shipped_transformer, variant):
+    assert dcae("export", "--variant", variant, "--sampler", "ddim:4").status == 0
+    assert calls["resolved"] == [(None, variant)]
+    (transformer,) = calls["transformers"]
+    assert (transformer.checkpoint, transformer.samplers) == (shipped_transformer, ("ddim:4",))
+    ((_, target, _, _, _),) = calls["exported"]
+    assert target == Path("dc-ae-f64c64-demo-usit-demo")
+    again = dcae("export", "--variant", variant)
+    assert again.status == 3
+    assert "dc-ae-f64c64-demo-usit-demo: exists" in again.err
+
+
+def test_other_weights_of_the_demo_variant_bring_no_transformer(dcae, calls, shipped_transformer):
+    arguments = ("--variant", "f64-demo", "--weights", "random:0")
+    assert dcae("export", *arguments).status == 0
+    assert calls["resolved"] == [("random:0", "f64-demo")]
+    assert calls["transformers"] == [None]
+    assert dcae("export", *arguments, "--sampler", "ddim:4", "--out", "b").status == 2
+
+
+def test_another_transformer_takes_the_shipped_autoencoder(
+    dcae, calls, shipped_transformer, transformer_run
+):
+    arguments = ("--variant", "f64-demo", "--transformer-weights", transformer_run)
+    assert dcae("export", *arguments).status == 0
+    assert calls["resolved"] == [(None, "f64-demo")]
+    (transformer,) = calls["transformers"]
+    assert transformer.checkpoint is calls["transformer"]
+
+
 @pytest.mark.parametrize("option", [("--sampler", "ddim:4"), ("--class-names", "names.txt")])
 def test_options_of_a_transformer_need_one(dcae, calls, option):
     result = dcae("export", "--variant", "f64", *option)

@@ -19,7 +19,7 @@ PUBLISHED = {
 }
 PROCESSES = 8
 # Of the demo's own network, which nobody published.
-DEMO = "f64-demo-uvit"
+DEMO = "f64-demo-usit"
 OURS = [
     name
     for name, path in shipped_recipes("train").items()
@@ -79,7 +79,7 @@ def test_a_shipped_recipe_trains_what_its_name_says(name):
 
 def test_the_demos_recipe_trains_the_demos_network():
     recipe = shipped(DEMO)
-    assert recipe.transformer.backbone() == BACKBONES["uvit-demo"]
+    assert recipe.transformer.backbone() == BACKBONES["usit-demo"]
     assert recipe.autoencoder == preset_name("f64-demo")
     assert recipe.transformer.guidance == 1.5
 
