@@ -99,7 +99,7 @@ def ship(autoencoder: Path, transformer: Path, out: Path) -> int:
         WeightsError: The autoencoder has another graph, the transformer was trained on other latents, or a weight is
             too large for float16.
     """
-    runs = [*_told_phases(autoencoder), _told_transformer(transformer)]
+    runs = [*_told_phases(autoencoder), *_told_transformer(transformer)]
     _refuse_other_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
@@ -180,13 +180,17 @@ def _told_phases(run: Path) -> list[str]:
     ]
 
 
-def _told_transformer(run: Path) -> str:
+def _told_transformer(run: Path) -> list[str]:
+    """The same of a transformer's runs."""
     recipe = stored_recipe(run, DiffusionRecipe)
+    before = None if recipe.init_from is None else Path(recipe.init_from)
+    earlier = _told_transformer(before) if before is not None and is_run(before) else []
     network = recipe.transformer
-    return (
+    return [
+        *earlier,
         f"| transformer, {network.family} of depth {network.depth} and width {network.width} | "
-        f"{recipe.steps} steps of {recipe.batch_size} latents |"
-    )
+        f"{recipe.steps} steps of {recipe.batch_size} latents of the smallest size |",
+    ]
 
 
 def _write_texts(runs: list[str], staging: Path) -> None:

@@ -21,9 +21,9 @@ AUTOENCODER_PICTURES: Final = (600, 512)
 # Random crops of each photograph for the autoencoder, and their side.
 PHOTOGRAPH_CROPS: Final = (60, 256)
 # Drawn pictures of each family by their side, for the transformer; the largest take 16 times the time of the smallest.
-TRANSFORMER_PICTURES: Final = {512: 1500, 1024: 200, 2048: 40}
-# The side of the pictures for phase 2, which adapts to high resolution.
-_PHASE_2_SIDE: Final = 1024
+TRANSFORMER_PICTURES: Final = {512: 1000, 1024: 120, 2048: 30}
+# The size at which the transformer learns first.
+_FIRST_SIDE: Final = 512
 # Latents come from one process at a time: a picture of 2048 px takes a gigabyte.
 _LATENT_BATCHES: Final = {512: 8, 1024: 2, 2048: 1}
 
@@ -89,18 +89,11 @@ def steps(folder: Path, out: Path) -> Iterator[Step]:
                 *("--size", str(side), "--batch-size", str(_LATENT_BATCHES[side])),
             )
         )
-    latents = [
-        word for side in TRANSFORMER_PICTURES for word in ("--data", str(_latents(folder, side)))
-    ]
-    transformer = _run(folder, "uvit")
-    yield Step(
-        words=("dcae", "train", "diffusion", "f64-demo-usit", *latents, "--out", str(transformer)),
-        run=transformer,
-    )
+    yield from _transformer(folder)
     yield Step(
         words=(
             *("python", "-m", "recipes.demo.ship", "--autoencoder", str(_run(folder, "phase3"))),
-            *("--transformer", str(transformer), "--out", str(out)),
+            *("--transformer", str(_run(folder, "usit")), "--out", str(out)),
         )
     )
 
@@ -121,21 +114,39 @@ def _autoencoder_pictures(folder: Path) -> Iterator[Step]:
 def _autoencoder(folder: Path) -> Iterator[Step]:
     """The three phases: low resolution, the layers beside the latent at high resolution, the decoder's end."""
     before: Path | None = None
-    for name, data in (
-        ("phase1", _mixture(folder)),
-        ("phase2", _pictures(folder, _PHASE_2_SIDE)),
-        ("phase3", _mixture(folder)),
-    ):
+    for name in ("phase1", "phase2", "phase3"):
         target = _run(folder, name)
         start = () if before is None else ("--init-from", str(before))
         yield Step(
             words=(
                 *("dcae", "train", "autoencoder", f"f64-demo-{name}"),
-                *("--data", str(data), "--out", str(target), *start),
+                *("--data", str(_mixture(folder)), "--out", str(target), *start),
             ),
             run=target,
         )
         before = target
+
+
+def _transformer(folder: Path) -> Iterator[Step]:
+    """One size first, then all of them in turn, at a lower rate."""
+    first, last = _run(folder, "usit-512"), _run(folder, "usit")
+    yield Step(
+        words=(
+            *("dcae", "train", "diffusion", "f64-demo-usit-512"),
+            *("--data", str(_latents(folder, _FIRST_SIDE)), "--out", str(first)),
+        ),
+        run=first,
+    )
+    latents = [
+        word for side in TRANSFORMER_PICTURES for word in ("--data", str(_latents(folder, side)))
+    ]
+    yield Step(
+        words=(
+            *("dcae", "train", "diffusion", "f64-demo-usit", *latents),
+            *("--out", str(last), "--init-from", str(first)),
+        ),
+        run=last,
+    )
 
 
 def _draw(count: int, side: int, target: Path) -> Step:
@@ -148,7 +159,7 @@ def _draw(count: int, side: int, target: Path) -> Step:
 
 
 def _mixture(folder: Path) -> Path:
-    """What phases 1 and 3 are trained on: drawn pictures and crops of photographs."""
+    """What the autoencoder is trained on: drawn pictures and crops of photographs."""
     return folder / "training"
 
 

@@ -54,7 +54,7 @@ def test_the_text_says_where_it_is_from_and_nothing_of_this_machine(runs, tmp_pa
     assert told == [
         "| autoencoder, full | 4 steps of 2 crops of 64 px |",
         "| autoencoder, local-refinement | 7 steps of 2 crops of 64 px |",
-        "| transformer, uvit of depth 2 and width 32 | 4 steps of 8 latents |",
+        "| transformer, uvit of depth 2 and width 32 | 4 steps of 8 latents of the smallest size |",
     ]
     assert "Apache-2.0" in readme
     assert all(name in readme for name in ("clouds", "stripes", "chelsea", "never its astronaut"))

@@ -26,8 +26,10 @@ def test_each_phase_starts_from_the_one_before_and_what_follows_takes_the_last()
     latents = [line for line in words if line[1] == "latents"]
     assert {line[line.index("--autoencoder") + 1] for line in latents} == {"f/runs/phase3"}
     made = {line[line.index("--out") + 1] for line in latents}
-    (diffusion,) = [line for line in words if line[:3] == ["dcae", "train", "diffusion"]]
-    assert {diffusion[at + 1] for at, word in enumerate(diffusion) if word == "--data"} == made
+    first, last = [line for line in words if line[:3] == ["dcae", "train", "diffusion"]]
+    assert first[first.index("--data") + 1] == "f/latents/512"
+    assert {last[at + 1] for at, word in enumerate(last) if word == "--data"} == made
+    assert last[-2:] == ["--init-from", first[first.index("--out") + 1]]
     assert words[-1][-2:] == ["--out", "out"]
 
 
