@@ -101,6 +101,15 @@ def faults(
     return list(dict.fromkeys(found))
 
 
+def one_folder_distributions(versions: Iterable[str]) -> list[str]:
+    """The installed distributions of ONNX Runtime and OpenCV, whichever they are."""
+    return sorted(
+        name
+        for name in set(versions)
+        if any(name.startswith(prefix) for prefix in ("onnxruntime", "ort-", "opencv-"))
+    )
+
+
 def conflicts(versions: Iterable[str]) -> list[Conflict]:
     """The sets of installed distributions of which only one may be."""
     found: list[Conflict] = []
