@@ -9,7 +9,7 @@ from importlib import metadata
 DISTRIBUTION = "dcae-export"
 
 _REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*(>=(?P<floor>[0-9][0-9.]*))?"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*((<[0-9.]+,)?>=(?P<floor>[0-9][0-9.]*)(,<[0-9.]+)?)?"
     r"\s*(;.*extra\s*==\s*['\"](?P<extra>[a-z]+)['\"].*)?"
 )
 _DEVELOPERS_ONLY = "dev"
