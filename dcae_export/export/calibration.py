@@ -13,6 +13,8 @@ from dcae_export.export.passes.cast_blocks import CastBlock
 # float16 from the islands inside of a block. Its 8 bits are enough for a maximum with a margin of 4.
 _STAND_IN = torch.bfloat16
 
+_PreHook = Callable[[nn.Module, tuple[object, ...], dict[str, object]], None]
+
 
 def calibrate(
     module: nn.Module,
@@ -48,7 +50,7 @@ class _Ranges(TorchDispatchMode):
     def __enter__(self) -> "_Ranges":
         for name, block in self._blocks.items():
             self._hooks += [
-                block.register_forward_pre_hook(self._enter(name)),
+                block.register_forward_pre_hook(self._enter(name), with_kwargs=True),
                 block.register_forward_hook(self._leave),
             ]
         super().__enter__()
@@ -59,9 +61,13 @@ class _Ranges(TorchDispatchMode):
         for hook in self._hooks:
             hook.remove()
 
-    def _enter(self, name: str) -> Callable[[nn.Module, object], None]:
-        def enter(_: nn.Module, __: object) -> None:
+    def _enter(self, name: str) -> _PreHook:
+        def enter(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
             self._inside = name
+            # Whatever the neighbour computes in: it may become float32, and then this block casts.
+            for value in (*args, *kwargs.values()):
+                if isinstance(value, Tensor) and value.is_floating_point():
+                    self.see(name, value.to(_STAND_IN))
 
         return enter
 
