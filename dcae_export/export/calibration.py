@@ -1,19 +1,19 @@
 """Find the blocks whose activations come too near to the end of float16."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.hooks import RemovableHandle
 
 from dcae_export.export.passes.cast_blocks import CastBlock
 
 # It has the range of float32, so nothing overflows while it is measured, and unlike float32 it tells what will be
 # float16 from the islands inside of a block. Its 8 bits are enough for a maximum with a margin of 4.
 _STAND_IN = torch.bfloat16
-
-_PreHook = Callable[[nn.Module, tuple[object, ...], dict[str, object]], None]
 
 
 def calibrate(
@@ -28,69 +28,68 @@ def calibrate(
         blocks: Its blocks that may become float16, by name.
         cases: Inputs, each in the order of the module's arguments.
     """
-    with _standing_in(blocks.values()), _Ranges(blocks) as ranges, torch.no_grad():
+    found = dict.fromkeys(blocks, 0.0)
+    with contextlib.ExitStack() as stack, torch.no_grad():
+        stack.enter_context(_standing_in(blocks.values()))
+        watch = _Watch()
         for name, block in blocks.items():
-            for weight in block.block.parameters():
-                ranges.see(name, weight)
+            for hook in _hooks(block, watch, _Block(name, found)):
+                stack.callback(hook.remove)
+        stack.enter_context(watch)
         for inputs in cases:
             module(*inputs.values())
-    return ranges.found
+    return found
 
 
-class _Ranges(TorchDispatchMode):
-    """Watches every operator that runs, and knows in which block it does."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Where the ranges of one block go."""
 
-    def __init__(self, blocks: Mapping[str, CastBlock]) -> None:
-        super().__init__()
-        self.found = dict.fromkeys(blocks, 0.0)
-        self._blocks = blocks
-        self._inside: str | None = None
-        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+    name: str
+    found: dict[str, float]
 
-    def __enter__(self) -> "_Ranges":
-        for name, block in self._blocks.items():
-            self._hooks += [
-                block.register_forward_pre_hook(self._enter(name), with_kwargs=True),
-                block.register_forward_hook(self._leave),
-            ]
-        super().__enter__()
-        return self
+    def see(self, value: Tensor) -> None:
+        self.found[self.name] = max(self.found[self.name], float(value.abs().max()))
 
-    def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)
-        for hook in self._hooks:
-            hook.remove()
 
-    def _enter(self, name: str) -> _PreHook:
-        def enter(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            self._inside = name
-            # Whatever the neighbour computes in: it may become float32, and then this block casts.
-            for value in (*args, *kwargs.values()):
-                if isinstance(value, Tensor) and value.is_floating_point():
-                    self.see(name, value.to(_STAND_IN))
+class _Watch(TorchDispatchMode):
+    """Shows every result of an operator in bfloat16 to the block that runs, if one does."""
 
-        return enter
-
-    def _leave(self, _: nn.Module, __: object, ___: object) -> None:
-        self._inside = None
+    inside: _Block | None = None
 
     def __torch_dispatch__(
         self,
         func: Callable[..., object],
-        types: Sequence[type],  # noqa: ARG002 - torch passes it
+        types: Sequence[type],
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
     ) -> object:
-        result = func(*args, **(kwargs or {}))
+        del types  # PyTorch passes them.
+        result: object = func(*args, **(kwargs or {}))
         # Of several results the first counts: a norm's others are its statistics, a split's are views.
-        first = result[0] if isinstance(result, tuple | list) else result
-        if self._inside is not None and isinstance(first, Tensor):
-            self.see(self._inside, first)
-        return result
+        first = next(iter(result), None) if isinstance(result, tuple | list) else result  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - narrowed from object
+        if self.inside is not None and isinstance(first, Tensor) and first.dtype is _STAND_IN:
+            self.inside.see(first)
+        return result  # pyright: ignore[reportUnknownVariableType] - narrowed from object
 
-    def see(self, block: str, value: Tensor) -> None:
-        if value.dtype is _STAND_IN:
-            self.found[block] = max(self.found[block], float(value.abs().max()))
+
+def _hooks(block: CastBlock, watch: _Watch, ranges: _Block) -> Iterator[RemovableHandle]:
+    for weight in block.parameters():
+        if weight.dtype is _STAND_IN:
+            ranges.see(weight)
+
+    def enter(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        watch.inside = ranges
+        # Whatever the neighbour computes in: it may become float32, and then this block casts.
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, Tensor) and value.is_floating_point():
+                ranges.see(value)
+
+    def leave(_: nn.Module, __: object, ___: object) -> None:
+        watch.inside = None
+
+    yield block.register_forward_pre_hook(enter, with_kwargs=True)
+    yield block.register_forward_hook(leave)
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def _probe(graph: ir.Graph, values: Sequence[ir.Value]) -> None:
 
 
 def _largest(graph: ir.Graph, value: ir.Value, one: ir.Value) -> ir.Value:
-    """max |value|, of shape (1,), computed right behind the node that makes it: no tensor has to wait."""
+    """Max |value|, of shape (1,), computed right behind the node that makes it: no tensor has to wait."""
     maker = value.producer()
     assert maker is not None
     absolute = ir.node("Abs", [value])

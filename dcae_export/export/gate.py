@@ -32,7 +32,7 @@ class Case:
 
     def tensors(self) -> dict[str, Tensor]:
         """The inputs for PyTorch, in the order of the module's arguments."""
-        return {port: torch.from_numpy(array) for port, array in self.inputs.items()}
+        return {port: torch.as_tensor(array) for port, array in self.inputs.items()}
 
 
 @torch.no_grad()

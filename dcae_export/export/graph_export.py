@@ -55,7 +55,9 @@ class GraphJob:
     ranges: dict[AxisName, AxisRange]
     cases: Mapping[str, Mapping[str, Tensor]]
     example: str
-    small: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict[str, Mapping[str, Tensor]])
+    small: Mapping[str, Mapping[str, Tensor]] = field(
+        default_factory=dict[str, Mapping[str, Tensor]]
+    )
     trajectory: Trajectory | None = None
 
 

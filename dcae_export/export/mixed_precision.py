@@ -13,8 +13,8 @@ from dcae_export.errors import ExportError
 from dcae_export.export.calibration import calibrate
 from dcae_export.export.gate import Case, compare, reference_case
 from dcae_export.export.passes.cast_blocks import CastBlock, cast_blocks
-from dcae_export.export.precision_plan import CALIBRATED_MAX, FLOAT16_MAX, PrecisionPlan
 from dcae_export.export.precision_blocks import blocks_of, network_of
+from dcae_export.export.precision_plan import CALIBRATED_MAX, FLOAT16_MAX, PrecisionPlan
 from dcae_export.export.trajectory import SAMPLER, Trajectory, spread
 from dcae_export.parity import FP16_TRAJECTORY, Tolerance
 from dcae_export.sampling.table import Array

@@ -34,6 +34,7 @@ def check_precision(precision: PrecisionName, target: TargetName) -> None:
                 )
         case "bf16":
             reason = _BFLOAT16_REFUSED.get(
-                target, "ONNX Runtime runs no convolution in bfloat16 there; --precision fp32 is for it"
+                target,
+                "ONNX Runtime runs no convolution in bfloat16 there; --precision fp32 is for it",
             )
             raise UsageError(f"--precision bf16 with --target {target}: {reason}")

@@ -66,7 +66,11 @@ def blocks_of(network: nn.Module) -> Blocks:
                 "mid_block",
                 *_children(network, "out_blocks"),
             )
-            fixed = (*(name for name in embedders if hasattr(network, name)), "norm", "decoder_pred")
+            fixed = (
+                *(name for name in embedders if hasattr(network, name)),
+                "norm",
+                "decoder_pred",
+            )
             return Blocks(free=free, fixed=fixed)
         case _:
             raise TypeError(f"{type(network).__name__} is no network of this package")
@@ -77,9 +81,7 @@ def _children(network: nn.Module, name: str) -> tuple[str, ...]:
 
 
 def _grandchildren(network: nn.Module, name: str) -> tuple[str, ...]:
-    return tuple(
-        block for child in _children(network, name) for block in _children(network, child)
-    )
+    return tuple(block for child in _children(network, name) for block in _children(network, child))
 
 
 def _vae_stages(network: nn.Module, name: str) -> tuple[str, ...]:

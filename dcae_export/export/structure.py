@@ -10,7 +10,18 @@ FORBIDDEN = frozenset({"SpaceToDepth", "BatchNormalization", "Loop", "If", "Scan
 MAX_RANK = 4
 # Sums over many numbers, quotients with a small epsilon, angles up to 1000 and powers: islands of float32.
 _NEEDS_FLOAT32 = frozenset(
-    {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2", "Softmax", "Div", "Reciprocal", "Pow", "Sin", "Cos"}
+    {
+        "ReduceMean",
+        "ReduceSum",
+        "ReduceSumSquare",
+        "ReduceL2",
+        "Softmax",
+        "Div",
+        "Reciprocal",
+        "Pow",
+        "Sin",
+        "Cos",
+    }
 )
 # Their sums are float32 by the attribute stash_type, whatever comes in.
 _NORMS = frozenset({"LayerNormalization", "RMSNormalization"})

@@ -49,7 +49,7 @@ class Trajectory:
 
     def _inputs(self, state: Array, t: float) -> dict[str, Tensor]:
         inputs = {
-            "latent": torch.from_numpy(np.ascontiguousarray(state)),
+            "latent": torch.as_tensor(np.ascontiguousarray(state)),
             "timestep": torch.full((1,), t, dtype=torch.float32),
         }
         if self.label is not None:

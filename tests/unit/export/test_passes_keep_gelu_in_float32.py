@@ -13,7 +13,7 @@ class WatchedGELU(nn.GELU):
 
     seen: torch.dtype | None = None
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - PyTorch's own name
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         self.seen = input.dtype
         return super().forward(input)
 

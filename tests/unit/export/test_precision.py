@@ -17,7 +17,10 @@ REFUSED = {
     ("bf16", "generic"): "no convolution in bfloat16",
     ("bf16", "cpu"): "no convolution in bfloat16",
     ("bf16", "web"): "no convolution in bfloat16",
-    ("bf16", "cuda"): "no bfloat16 kernel for DepthToSpace and Resize, none that runs channels last, and one for "
+    (
+        "bf16",
+        "cuda",
+    ): "no bfloat16 kernel for DepthToSpace and Resize, none that runs channels last, and one for "
     "Conv only from operator set 22 on; --precision fp16 is for it",
     ("bf16", "tensorrt"): "no bfloat16 before operator set 22",
 }
