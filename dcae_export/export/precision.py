@@ -12,8 +12,8 @@ _FLOAT16_TARGETS: tuple[TargetName, ...] = ("cuda", "tensorrt")
 _BFLOAT16_REFUSED = {
     "cuda": "ONNX Runtime's CUDA provider has no bfloat16 kernel for DepthToSpace and Resize, none that runs "
     "channels last, and one for Conv only from operator set 22 on; --precision fp16 is for it",
-    "tensorrt": "ONNX's Conv takes no bfloat16 before operator set 22; TensorRT itself computes a bundle in "
-    "fp32 in bf16 where it is told to when it builds its engine",
+    "tensorrt": "ONNX's Conv takes no bfloat16 before operator set 22; export in fp32, and run it with "
+    "--provider tensorrt --engine-precision bf16",
 }
 
 
