@@ -653,9 +653,13 @@ def _demo_generation(document: Mapping[str, object]) -> Iterator[Table]:
     )
     yield Table(
         title="Generated pictures: what each class is named",
-        columns=("", *CLASSES),
+        columns=("", "right", "otherwise"),
         rows=[
-            (key, *(str(row[name]) if row[name] else "" for name in CLASSES))
+            (
+                key,
+                str(row[key]),
+                ", ".join(f"{name} {row[name]}" for name in CLASSES if name != key and row[name]),
+            )
             for key, row in named["generated"].items()
         ],
     )
