@@ -232,9 +232,7 @@ def test_a_bias_that_was_lost_from_the_saved_file_is_found(mixed, tmp_path):
     rounded = mixed_copy_output(saved, case)
     judge_mixed(saved, [case], [rounded])
     damaged = onnx.load(saved.path)
-    bias = next(
-        one for one in damaged.graph.initializer if one.name.endswith("conv1.bias")
-    )
+    bias = next(one for one in damaged.graph.initializer if one.name.endswith("conv1.bias"))
     values = onnx.numpy_helper.to_array(bias).copy()
     values[0] += np.float16(0.01)
     bias.raw_data = values.tobytes()
@@ -264,7 +262,8 @@ def test_without_calibration_the_gate_itself_refuses_what_overflows(tmp_path, mo
     for name in quiet:
         state[name] = state[name] * 2.0**-18
     checkpoint = type(CHECKPOINT)(
-        **{name: getattr(CHECKPOINT, name) for name in CHECKPOINT.__dataclass_fields__} | {"state": state}
+        **{name: getattr(CHECKPOINT, name) for name in CHECKPOINT.__dataclass_fields__}
+        | {"state": state}
     )
     monkeypatch.setattr(mixed_precision, "CALIBRATED_MAX", float("inf"))
     monkeypatch.setattr(mixed_precision, "_judge", lambda *_, **__: [])

@@ -3,19 +3,35 @@
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import onnx
 import pytest
 from bundle_factory import CHANNELS, write_tiny_bundle
-from fake_nvidia import FakeMachine, use_machine
+from fake_nvidia import FakeMachine, FakeSession, use_machine
 
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import ProviderError, ResourceError
+from dcae_export.errors import ParityError, ProviderError, ResourceError
 from dcae_export.runtime import engine_key
 from dcae_export.runtime.engine_build import build_engine, load_tensorrt
 from dcae_export.runtime.engine_session import CONTEXT_NAME, EnginePlan
 from dcae_export.runtime.provider_options import TensorRtOptions
 
 STRONGLY_TYPED = 1
+PICTURES = np.random.default_rng(0).uniform(-1, 1, (2, 3, 6, 6)).astype(np.float32)
+
+
+class Opener:
+    """ONNX Runtime: CUDA's pictures, and the engine's."""
+
+    def __init__(self, gives=PICTURES) -> None:
+        self.gives = gives
+
+    def __call__(self, providers, context):
+        assert (context is None) == (len(providers) == 1)
+        if context is None:
+            return FakeSession([], {}, gives=PICTURES)
+        assert (context.parent / "strongly-typed.engine").read_bytes() == b"plan"
+        return FakeSession([], {}, gives=self.gives)
 
 
 class FakeTensorRt(SimpleNamespace):
@@ -93,7 +109,7 @@ def use_tensorrt(monkeypatch, fake: FakeTensorRt) -> FakeTensorRt:
 def test_an_engine_is_strongly_typed_of_the_checked_graph_and_found_again(monkeypatch, plan):
     fake = use_tensorrt(monkeypatch, FakeTensorRt())
     steps = []
-    folder = build_engine(plan, on_progress=lambda *step: steps.append(step))
+    folder = build_engine(plan, open_graph=Opener(), on_progress=lambda *step: steps.append(step))
     assert fake.told["flags"] == 1 << STRONGLY_TYPED
     assert fake.told["model"] == plan.files.model
     assert fake.told["path"] == str(plan.files.path)
@@ -115,12 +131,12 @@ def test_an_engine_is_strongly_typed_of_the_checked_graph_and_found_again(monkey
 
 def test_what_was_built_is_not_built_again_and_its_timings_are_used(monkeypatch, plan):
     use_tensorrt(monkeypatch, FakeTensorRt())
-    build_engine(plan, on_progress=lambda *_: None)
+    build_engine(plan, open_graph=Opener(), on_progress=lambda *_: None)
     again = use_tensorrt(monkeypatch, FakeTensorRt())
-    build_engine(plan, on_progress=lambda *_: None)
+    build_engine(plan, open_graph=Opener(), on_progress=lambda *_: None)
     assert again.told == {}
     plan.cache.discard(plan.key)
-    build_engine(plan, on_progress=lambda *_: None)
+    build_engine(plan, open_graph=Opener(), on_progress=lambda *_: None)
     assert again.told["timings"] == b"timings"
 
 
@@ -134,7 +150,14 @@ def test_what_was_built_is_not_built_again_and_its_timings_are_used(monkeypatch,
 def test_a_build_that_fails_says_why_and_keeps_nothing(monkeypatch, plan, fake, kind, message):
     use_tensorrt(monkeypatch, fake)
     with pytest.raises(kind, match=message):
-        build_engine(plan, on_progress=lambda *_: None)
+        build_engine(plan, open_graph=Opener(), on_progress=lambda *_: None)
+    assert plan.cache.find(plan.key) is None
+
+
+def test_an_engine_that_computes_something_else_is_refused(monkeypatch, plan):
+    use_tensorrt(monkeypatch, FakeTensorRt())
+    with pytest.raises(ParityError, match="engine in graph is off"):
+        build_engine(plan, open_graph=Opener(gives=-PICTURES), on_progress=lambda *_: None)
     assert plan.cache.find(plan.key) is None
 
 
