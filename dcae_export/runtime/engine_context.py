@@ -1,7 +1,6 @@
 """The ONNX file by which ONNX Runtime loads a finished TensorRT engine: one EPContext node that names its file.
 
-Written without onnx, as protobuf's wire format (https://protobuf.dev/programming-guides/encoding/); the numbers of the
-fields are those of onnx.proto. The node's attributes are those of ONNX Runtime's TensorRT provider.
+Written without onnx, in protobuf's wire format; the numbers of the fields are those of onnx.proto. The node's attributes are those of ONNX Runtime's TensorRT provider.
 """
 
 from dcae_export.bundle.manifest import Graph, Port

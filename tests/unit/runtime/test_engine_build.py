@@ -143,7 +143,7 @@ def test_what_was_built_is_not_built_again_and_its_timings_are_used(monkeypatch,
 @pytest.mark.parametrize(
     ("fake", "kind", "message"),
     [
-        (FakeTensorRt(parses=False), ProviderError, "does not take this graph: no importer for Fo"),
+        (FakeTensorRt(parses=False), ProviderError, "does not take this graph: no importer"),
         (FakeTensorRt(builds=False), ResourceError, "could not build an engine"),
     ],
 )
