@@ -60,10 +60,6 @@ class EngineCache:
         folder = self._folder(key)
         return folder if _is_intact(folder, key) else None
 
-    def discard(self, key: EngineKey) -> None:
-        """Remove what is there for a key."""
-        _remove(self._folder(key))
-
     def timings(self, platform: Platform) -> Path:
         """The folder of measured layers of a platform, made where it is missing."""
         folder = self.root / f"timings-{platform.digest()}"
@@ -84,7 +80,7 @@ class EngineCache:
 
     @contextmanager
     def new_entry(self, key: EngineKey) -> Generator[Path]:
-        """A folder to build in, which becomes the key's once the context is left without an error.
+        """A folder to build in, which takes the place of what the key has once the context is left without an error.
 
         For the process that is ``building``: what one left that was killed is removed.
 

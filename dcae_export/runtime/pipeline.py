@@ -27,7 +27,7 @@ from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
 from dcae_export.runtime.memory import return_free_memory
-from dcae_export.runtime.provider_options import CPU, ProviderOptions
+from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
 from dcae_export.sampling.table import Table, sample
@@ -80,6 +80,7 @@ class Pipeline:
         self._keep_sessions = keep_sessions
         self._autoencoder = Autoencoder(bundle, provider=self._provider, threads=threads)
         self._transformer: Session | None = None
+        self._gpu_memory: int | None = None
         self._sessions = threading.Lock()
 
     @classmethod
@@ -373,7 +374,7 @@ class Pipeline:
         if fixed is not None:
             return fixed // rows
         most = min(images, IMAGES_PER_CALL, self._graph("transformer").ranges["batch"].max // rows)
-        available = memory_for(self._provider)
+        available = self._available()
         for count in range(most, 1, -1):
             needed = self._forecast(grid, count * rows)
             if needed is None or available is None or needed <= available:
@@ -382,7 +383,7 @@ class Pipeline:
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
         """One session is alive at a time, so the larger one decides, unless both are kept."""
-        available = memory_for(self._provider)
+        available = self._available()
         needed = self._forecast(grid, rows)
         if needed is None or available is None or needed <= available:
             return
@@ -393,6 +394,15 @@ class Pipeline:
             f"{factor * grid[1]}x{factor * grid[0]} needs {needed / 2**30:.1f} GiB of memory, "
             f"{available / 2**30:.1f} GiB are there: {fitting}"
         )
+
+    def _available(self) -> int | None:
+        """The bytes that a request may take; None if unknown."""
+        if isinstance(self._provider, CpuOptions):
+            return memory_for(self._provider)
+        # What is free later is less by what our own sessions hold, and would be counted twice.
+        if self._gpu_memory is None:
+            self._gpu_memory = memory_for(self._provider)
+        return self._gpu_memory
 
     def _fitting_side(self, below: int, rows: int, available: int) -> int:
         """The largest side of a square of the latent's positions that fits; 0 where none does."""

@@ -47,7 +47,9 @@ def test_the_table_of_commands_says_what_their_help_says(dcae):
         assert first_line.split(" ")[0] in listed
 
 
-@pytest.mark.parametrize("words", [[], ["train"], ["evaluate"], ["recipes"], ["weights"], ["engine"]])
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["evaluate"], ["recipes"], ["weights"], ["engine"]]
+)
 def test_without_arguments_a_group_shows_its_help(dcae, words):
     assert dcae(*words) == dcae(*words, "--help")
     assert dcae(*words).status == 0
