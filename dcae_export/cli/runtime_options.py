@@ -8,6 +8,7 @@ import click
 from dcae_export.cli.bundle_argument import locate_bundle
 from dcae_export.cli.console import print_note
 from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.provider_options import default_options
 
 if TYPE_CHECKING:
     from dcae_export.runtime.autoencoder import Autoencoder
@@ -79,7 +80,7 @@ def open_autoencoder(
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     return Autoencoder.open(
         locate_bundle(bundle),
-        provider=Provider(provider),
+        provider=default_options(Provider(provider)),
         threads=threads,
         verify_hashes=verify_hashes,
     )

@@ -13,6 +13,7 @@ from dcae_export.errors import ProviderError
 from dcae_export.parity import Difference, Tolerance, difference, tolerance_of
 from dcae_export.runtime.openvino_session import OpenVINOSession
 from dcae_export.runtime.provider import Provider, installed_version
+from dcae_export.runtime.provider_options import default_options
 from dcae_export.runtime.session import Session
 
 
@@ -75,7 +76,7 @@ def measure(bundle: Bundle, runtimes: Sequence[Runtime]) -> list[Measurement]:
 def _open(runtime: Runtime, files: GraphFiles) -> tuple[str, _Runs]:
     match runtime:
         case Runtime.CPU | Runtime.CUDA | Runtime.TENSORRT:
-            session = Session(files, provider=Provider(runtime.value))
+            session = Session(files, provider=default_options(Provider(runtime.value)))
             return f"ONNX Runtime {installed_version()} {runtime.value}", session
         case Runtime.OPENVINO:
             compiled = OpenVINOSession(files)

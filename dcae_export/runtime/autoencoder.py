@@ -13,7 +13,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import UsageError
 from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.fit import Fit, fit
-from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.provider_options import CPU, ProviderOptions
 from dcae_export.runtime.session import Session
 
 
@@ -26,7 +26,7 @@ class Autoencoder:
     ```
     """
 
-    def __init__(self, bundle: Bundle, *, provider: Provider, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, *, provider: ProviderOptions, threads: int | None) -> None:
         self.bundle = bundle
         self._provider = provider
         self._threads = threads
@@ -38,7 +38,7 @@ class Autoencoder:
         cls,
         bundle: Path | str,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         verify_hashes: bool = True,
     ) -> "Autoencoder":
@@ -46,7 +46,7 @@ class Autoencoder:
 
         Args:
             bundle: The folder.
-            provider: Where to run; nothing else is used in its place.
+            provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
             verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
 

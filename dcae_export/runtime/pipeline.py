@@ -25,7 +25,7 @@ from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
 from dcae_export.runtime.memory import available_memory, return_free_memory
-from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.provider_options import CPU, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
 from dcae_export.sampling.table import Table, sample
@@ -56,7 +56,7 @@ class Pipeline:
         self,
         bundle: Bundle,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         memory_limit: int | None = None,
         keep_sessions: bool = False,
@@ -84,7 +84,7 @@ class Pipeline:
         cls,
         bundle: Path | str,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         memory_limit: int | None = None,
         keep_sessions: bool = False,
@@ -94,7 +94,7 @@ class Pipeline:
 
         Args:
             bundle: The folder.
-            provider: Where to run; nothing else is used in its place.
+            provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
             memory_limit: Bytes that a run may take beside what the process holds already; None is what the
                 machine has left.

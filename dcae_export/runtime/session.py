@@ -12,7 +12,8 @@ from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import BundleError, ParityError, ProviderError, ResourceError, UsageError
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
-from dcae_export.runtime.provider import Provider, load_onnxruntime, require_listed
+from dcae_export.runtime.provider import load_onnxruntime, require_listed
+from dcae_export.runtime.provider_options import CPU, ProviderOptions
 
 if TYPE_CHECKING:
     from onnxruntime import SessionOptions
@@ -29,14 +30,14 @@ class Session:
         self,
         files: GraphFiles,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
     ) -> None:
         """Load the graph; its weights are mapped from disk.
 
         Args:
             files: The graph, checked by ``Bundle.check_graph``.
-            provider: Where to run; nothing else is used in its place.
+            provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
 
         Raises:
@@ -47,7 +48,8 @@ class Session:
         self.graph: Graph = files.graph
         self.name = Path(files.path).name
         weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
-        require_listed(provider)
+        asked = provider.provider
+        require_listed(asked)
         require_memory(weight_bytes, what=f"{self.name}: loading its weights")
         onnxruntime = load_onnxruntime()
         options = session_options(threads=threads)
@@ -58,14 +60,14 @@ class Session:
                 self._session = onnxruntime.InferenceSession(
                     files.model,
                     options,
-                    providers=[provider.onnxruntime_name],
+                    providers=provider.onnxruntime_providers(),
                     enable_fallback=0,  # Else it prints a line and tries another provider.
                 )
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
-        if self._session.get_providers()[0] != provider.onnxruntime_name:
+        if self._session.get_providers()[0] != asked.onnxruntime_name:
             raise ProviderError(
-                f"{provider.value}: ONNX Runtime could not load {provider.onnxruntime_name} and would have "
+                f"{asked.value}: ONNX Runtime could not load {asked.onnxruntime_name} and would have "
                 "used another; dcae doctor says which library is missing"
             )
 

@@ -138,6 +138,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     """
     from dcae_export.runtime.pipeline import Pipeline
     from dcae_export.runtime.provider import Provider
+    from dcae_export.runtime.provider_options import default_options
 
     if strength is not None and picture is None:
         raise UsageError("--strength goes with --from")
@@ -156,7 +157,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     pipeline = Pipeline.open(
         demo_bundle(size) if bundle is None else locate_bundle(bundle),
-        provider=Provider(provider),
+        provider=default_options(Provider(provider)),
         threads=threads,
         memory_limit=memory_limit,
         verify_hashes=verify_hashes,

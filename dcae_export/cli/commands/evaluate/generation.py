@@ -96,6 +96,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     from dcae_export.evaluation.statistics_file import Statistics
     from dcae_export.runtime.pipeline import Pipeline
     from dcae_export.runtime.provider import Provider, installed_version
+    from dcae_export.runtime.provider_options import default_options
 
     if not verify_hashes:
         print_note("--no-verify: the hashes of the bundle's files are not checked")
@@ -105,7 +106,7 @@ def command(  # noqa: PLR0913 - one argument for each option
                 subject=bundle,
                 pipeline=Pipeline.open(
                     locate_bundle(bundle),
-                    provider=Provider(provider),
+                    provider=default_options(Provider(provider)),
                     threads=threads,
                     keep_sessions=True,
                     verify_hashes=verify_hashes,
