@@ -9,18 +9,25 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
-from dcae_export.errors import BundleError, ParityError, ProviderError, ResourceError, UsageError
+from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
-from dcae_export.runtime.provider import load_onnxruntime, require_listed
+from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu
+from dcae_export.runtime.provider import (
+    SILENT,
+    Provider,
+    installed_version,
+    load_onnxruntime,
+    require_listed,
+)
+from dcae_export.runtime.provider_failures import translate
 from dcae_export.runtime.provider_options import CPU, ProviderOptions
+from dcae_export.runtime.shared_libraries import require_libraries
 
 if TYPE_CHECKING:
     from onnxruntime import SessionOptions
 
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
-_OUT_OF_MEMORY = ("bad alloc", "bad_alloc", "failed to allocate", "out of memory")
-_SILENT = 4  # ONNX Runtime's "fatal": what it has to say comes as an exception as well.
 
 
 class Session:
@@ -48,12 +55,14 @@ class Session:
         self.graph: Graph = files.graph
         self.name = Path(files.path).name
         weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
-        asked = provider.provider
-        require_listed(asked)
+        self.provider = provider.provider
+        require_listed(self.provider)
+        require_libraries(self.provider)
         require_memory(weight_bytes, what=f"{self.name}: loading its weights")
         onnxruntime = load_onnxruntime()
         options = session_options(threads=threads)
         options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
+        options.add_session_config_entry(RECORD_PLACEMENT, "1")
         try:
             # Loading copies and frees most weights, which the C library would keep (docs/log.md).
             with freed_blocks_returned():
@@ -65,11 +74,7 @@ class Session:
                 )
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
-        if self._session.get_providers()[0] != asked.onnxruntime_name:
-            raise ProviderError(
-                f"{asked.value}: ONNX Runtime could not load {asked.onnxruntime_name} and would have "
-                "used another; dcae doctor says which library is missing"
-            )
+        self._require_provider()
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Run the graph.
@@ -123,11 +128,26 @@ class Session:
             )
         return axes
 
-    def _translate(self, error: Exception, what: str) -> Exception:
-        text = " ".join(str(error).split())
-        if any(sign in text.lower() for sign in _OUT_OF_MEMORY):
-            return ResourceError(f"{self.name}: {what}: not enough memory; try a smaller size")
-        return BundleError(f"{self.name}: {what}: {text[:300]}")
+    def _translate(self, error: Exception, what: str) -> DcaeError:
+        return translate(error, name=self.name, what=what, provider=self.provider)
+
+    def _require_provider(self) -> None:
+        """Fail unless the graph runs where it was asked to: ONNX Runtime itself only logs that it does not."""
+        asked = self.provider
+        used = self._session.get_providers()
+        if used[0] != asked.onnxruntime_name:
+            raise ProviderError(
+                f"{asked.value}: ONNX Runtime could not load {asked.onnxruntime_name} and would have "
+                "used another; dcae doctor says which library is missing"
+            )
+        if asked is Provider.CPU:
+            return
+        left = left_to_cpu(self._session, cpu=Provider.CPU.onnxruntime_name)
+        if left:
+            raise ProviderError(
+                f"{asked.value}: {self.name}: ONNX Runtime {installed_version()} has no {', '.join(left[:3])} for "
+                f"{self.graph.precision} there and would run it on the CPU; export with another --precision or --target"
+            )
 
 
 def session_options(*, threads: int | None) -> "SessionOptions":
@@ -137,7 +157,7 @@ def session_options(*, threads: int | None) -> "SessionOptions":
     # of a decode at 1024 px is a fifth lower (docs/log.md).
     options.enable_mem_pattern = False
     options.enable_mem_reuse = False
-    options.log_severity_level = _SILENT
+    options.log_severity_level = SILENT
     if threads is not None:
         options.intra_op_num_threads = threads
     return options
