@@ -21,6 +21,7 @@ from dcae_export.bundle.manifest import (
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import BundleError, ParityError, ResourceError, UsageError
 from dcae_export.runtime.autoencoder import Autoencoder
+from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
@@ -28,9 +29,8 @@ from dcae_export.runtime.memory import available_memory, return_free_memory
 from dcae_export.runtime.provider_options import CPU, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
-from dcae_export.sampling.table import Table, sample
+from dcae_export.sampling.table import OnStep, Table, sample
 
-OnStep = Callable[[int, int], bool | None]
 Latents = NDArray[np.float32]
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -264,10 +264,11 @@ class Pipeline:
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
         session = self._open_transformer()
+        draw = sample if session.device.kind == "cpu" else sample_on_device
         try:
             return np.concatenate(
                 [
-                    sample(
+                    draw(
                         table,
                         network=GuidedNetwork(
                             session=session,

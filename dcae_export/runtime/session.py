@@ -1,6 +1,9 @@
 """Run one graph of a bundle: named arrays in, named arrays out, checked against the manifest."""
 
-from collections.abc import Mapping
+import contextlib
+import itertools
+import threading
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,8 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
+from dcae_export.runtime.bound_graph import BoundGraph
+from dcae_export.runtime.device_memory import DeviceMemory
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
 from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu
@@ -21,11 +26,16 @@ from dcae_export.runtime.provider import (
     require_listed,
 )
 from dcae_export.runtime.provider_failures import translate
-from dcae_export.runtime.provider_options import CPU, ProviderOptions
+from dcae_export.runtime.provider_options import (
+    CPU,
+    CpuOptions,
+    CudaOptions,
+    ProviderOptions,
+)
 from dcae_export.runtime.shared_libraries import require_libraries
 
 if TYPE_CHECKING:
-    from onnxruntime import SessionOptions
+    from onnxruntime import InferenceSession, SessionOptions
 
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 
@@ -75,6 +85,16 @@ class Session:
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
         self._require_provider()
+        self.device = DeviceMemory.of(provider)
+        self._options = provider
+        self._threads = threads
+        self._records = not isinstance(provider, CpuOptions) and provider.cuda_graph
+        self._recordings = itertools.count()
+        # Graphs that are recorded, by shape, while nobody uses them.
+        self._idle: dict[tuple[tuple[str, int], ...], list[BoundGraph]] = {}
+        # Recorded graphs are not to be run by two threads at once.
+        self._turn = threading.Lock() if self._records else contextlib.nullcontext()
+        self._beside: dict[bytes, InferenceSession] = {}
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Run the graph.
@@ -91,20 +111,98 @@ class Session:
             ParityError: An output is not finite.
         """
         axes = self._check(inputs)
-        require_memory(
-            run_bytes(self.graph, axes),
-            what=f"{self.name}: running at this size",
-        )
+        outputs = self._run_recorded(inputs, axes) if self._records else self._run(inputs, axes)
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise ParityError(f"{self.name}: output {name} is not finite; nothing was written")
+        return outputs
+
+    @contextlib.contextmanager
+    def bound(self, axes: Mapping[str, int]) -> Generator[BoundGraph]:
+        """The graph with its inputs and outputs on the device, for nobody else while the block runs.
+
+        Args:
+            axes: A value for each named axis, within its range.
+
+        Raises:
+            ResourceError: They, or the activations, do not fit in memory.
+        """
+        self._require_memory(axes)
+        idle = self._idle.setdefault(tuple(sorted(axes.items())), [])
+        try:
+            graph = idle.pop()
+        except IndexError:
+            graph = BoundGraph(
+                self._session,
+                self.graph,
+                axes,
+                device=self.device,
+                recording=next(self._recordings) if self._records else None,
+                turn=self._turn,
+                failure=lambda error: self._translate(error, "failed"),
+            )
+        try:
+            yield graph
+        finally:
+            if self._records:
+                idle.append(graph)
+
+    def beside(self, model: bytes) -> "InferenceSession":
+        """A small graph of our own on the same device, opened once.
+
+        Args:
+            model: The ONNX file.
+
+        Raises:
+            DcaeError: As on opening the graph itself.
+        """
+        if model not in self._beside:
+            # TensorRT would build an engine.
+            provider = self._options
+            if not isinstance(provider, CpuOptions):
+                provider = CudaOptions(device=provider.device, memory_limit=provider.memory_limit)
+            options = session_options(threads=self._threads)
+            # What is written is what is computed, in that order.
+            levels = load_onnxruntime().GraphOptimizationLevel
+            options.graph_optimization_level = levels.ORT_DISABLE_ALL
+            try:
+                self._beside[model] = load_onnxruntime().InferenceSession(
+                    model, options, providers=provider.onnxruntime_providers(), enable_fallback=0
+                )
+            except Exception as error:
+                raise self._translate(error, "a graph beside it cannot be loaded") from error
+        return self._beside[model]
+
+    @contextlib.contextmanager
+    def failures(self, what: str) -> Generator[None]:
+        """Raise ONNX Runtime's errors inside as those of this package; ``what`` failed."""
+        try:
+            yield
+        except Exception as error:
+            raise self._translate(error, f"{what} failed") from error
+
+    def _run(
+        self, inputs: Mapping[str, NDArray[np.generic]], axes: Mapping[str, int]
+    ) -> dict[str, NDArray[np.generic]]:
+        self._require_memory(axes)
         names = [port.name for port in self.graph.outputs]
         try:
             results = self._session.run(names, dict(inputs))
         except Exception as error:
             raise self._translate(error, "failed") from error
-        outputs = dict(zip(names, results, strict=True))
-        for name, value in outputs.items():
-            if not np.isfinite(value).all():
-                raise ParityError(f"{self.name}: output {name} is not finite; nothing was written")
-        return outputs
+        return dict(zip(names, results, strict=True))
+
+    def _run_recorded(
+        self, inputs: Mapping[str, NDArray[np.generic]], axes: Mapping[str, int]
+    ) -> dict[str, NDArray[np.generic]]:
+        with self.bound(axes) as graph:
+            for name, array in inputs.items():
+                graph.write(name, array)
+            graph.run()
+            return {name: value.numpy() for name, value in graph.outputs.items()}
+
+    def _require_memory(self, axes: Mapping[str, int]) -> None:
+        require_memory(run_bytes(self.graph, axes), what=f"{self.name}: running at this size")
 
     def _check(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
         expected = [port.name for port in self.graph.inputs]
