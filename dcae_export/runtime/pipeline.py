@@ -44,7 +44,8 @@ _ARRAYS_PER_ROW = 24
 class Pipeline:
     """A bundle with a transformer. One seed gives one image: image i of a request draws from seed + i.
 
-    One session is alive at a time: the transformer is released before the decoder is loaded.
+    One session is alive at a time: the transformer is released before the decoder is loaded. On a GPU the latents
+    stay there from the first evaluation to the last.
 
     ```python
     pipeline = Pipeline.open("dc-ae-f64c128-in-1.0-uvit-h-in-512px")
@@ -75,6 +76,8 @@ class Pipeline:
         self._threads = threads
         self._memory_limit = memory_limit
         self._keep_sessions = keep_sessions
+        # Until a request says how much it takes.
+        self._keeps = keep_sessions
         self._autoencoder = Autoencoder(bundle, provider=provider, threads=threads)
         self._transformer: Session | None = None
         self._sessions = threading.Lock()
@@ -99,7 +102,7 @@ class Pipeline:
             memory_limit: Bytes that a run may take beside what the process holds already; None is what the
                 machine has left.
             keep_sessions: Keep the transformer and the decoder loaded from one call to the next: faster, and
-                both are in memory at once.
+                both are in memory at once. Where the limit does not hold both, each is released after its part.
             verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
 
         Raises:
@@ -368,10 +371,14 @@ class Pipeline:
         return min(images, IMAGES_PER_CALL, most // rows)
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
-        """One session is alive at a time, so the larger one decides, unless both are kept."""
+        """One session is alive at a time where both do not fit, so the larger one decides."""
         available = available_memory(limit=self._memory_limit)
-        needed = self._forecast(grid, rows)
-        if needed is None or needed <= available:
+        needs = self._forecast(grid, rows)
+        if needs is None:
+            return
+        self._keeps = self._keep_sessions and sum(needs) <= available
+        needed = max(needs)
+        if needed <= available:
             return
         factor = self._autoencoder.downsample
         side = factor * self._fitting_side(max(grid), rows, available)
@@ -388,14 +395,14 @@ class Pipeline:
         sides = range(patch, below, patch)
 
         def needed(side: int) -> float:
-            forecast = self._forecast((side, side), rows)
-            return math.inf if forecast is None else forecast
+            return max(self._forecast((side, side), rows) or [math.inf])
 
         # What is needed grows with the side.
         fitting = bisect.bisect_right(sides, available, key=needed)
         return sides[fitting - 1] if fitting else 0
 
-    def _forecast(self, grid: tuple[int, int], rows: int) -> int | None:
+    def _forecast(self, grid: tuple[int, int], rows: int) -> list[int] | None:
+        """What the transformer and the decoder need, weights and a run of each; None for a grid that they do not take."""
         needs: list[int] = []
         batches: dict[GraphName, int] = {"transformer": rows, "decoder": 1}
         for name, batch in batches.items():
@@ -406,7 +413,7 @@ class Pipeline:
             needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
         latent = 4 * self.bundle.manifest.latent.channels * math.prod(grid)
         needs[0] += _ARRAYS_PER_ROW * rows * latent
-        return sum(needs) if self._keep_sessions else max(needs)
+        return needs
 
     def _scale(self) -> tuple[np.float32, np.float32]:
         latent = self.bundle.manifest.latent
@@ -456,12 +463,13 @@ class Pipeline:
                 provider=self._provider,
                 threads=self._threads,
             )
-            if self._keep_sessions:
+            if self._keeps:
                 self._transformer = session
             return session
 
     def _release(self) -> None:
-        if not self._keep_sessions:
+        if not self._keeps:
+            self._transformer = None
             self._autoencoder.close()
             return_free_memory()
 
