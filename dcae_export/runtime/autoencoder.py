@@ -13,8 +13,9 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import UsageError
 from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.fit import Fit, fit
+from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.provider_options import CPU, ProviderOptions
-from dcae_export.runtime.session import Session
+from dcae_export.runtime.session import Session, axes_of
 
 
 class Autoencoder:
@@ -57,6 +58,11 @@ class Autoencoder:
         return cls(
             Bundle.open(bundle, verify_hashes=verify_hashes), provider=provider, threads=threads
         )
+
+    @property
+    def provider(self) -> Provider:
+        """Where the graphs run."""
+        return self._provider.provider
 
     @property
     def downsample(self) -> int:
@@ -137,12 +143,21 @@ class Autoencoder:
         self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
         with self._opening:
-            if name not in self._sessions:
-                self._sessions[name] = Session(
-                    self.bundle.check_graph(name), provider=self._provider, threads=self._threads
-                )
-            session = self._sessions[name]
+            session = self._sessions.get(name)
+            if session is None or not session.takes(axes_of(session.graph, inputs)):
+                session = self._sessions[name] = self._open(name, inputs)
         return session.run(inputs)
+
+    def _open(self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]) -> Session:
+        # What another size needs in its place is not held beside it.
+        self._sessions.pop(name, None)
+        files = self.bundle.check_graph(name)
+        return Session(
+            files,
+            provider=self._provider,
+            threads=self._threads,
+            axes=axes_of(files.graph, inputs),
+        )
 
 
 def _batch(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,41 +1,15 @@
-"""Arrays in the memory that a session's provider computes in."""
+"""The memory that a run may take where it runs."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
-from numpy.typing import NDArray
-
-from dcae_export.runtime.provider import Provider, load_onnxruntime
+from dcae_export.runtime.memory import available_memory
+from dcae_export.runtime.nvidia_gpu import find_gpus, free_memory
 from dcae_export.runtime.provider_options import CpuOptions, ProviderOptions
 
-if TYPE_CHECKING:
-    from onnxruntime import OrtValue
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeviceMemory:
-    """The memory of the machine or of one GPU, by ONNX Runtime's name and number."""
-
-    kind: Literal["cpu", "cuda"]
-    number: int
-
-    @classmethod
-    def of(cls, provider: ProviderOptions) -> "DeviceMemory":
-        """Where a provider has its arrays."""
-        if isinstance(provider, CpuOptions):
-            return cls(kind=Provider.CPU.value, number=0)
-        return cls(kind=Provider.CUDA.value, number=provider.device)
-
-    def empty(self, shape: tuple[int, ...], dtype: str) -> "OrtValue":
-        """An array whose elements are not set."""
-        values = load_onnxruntime().OrtValue
-        return values.ortvalue_from_shape_and_type(
-            list(shape), np.dtype(dtype).type, self.kind, self.number
-        )
-
-    def put(self, array: NDArray[np.generic]) -> "OrtValue":
-        """A copy of ``array``."""
-        value = self.empty(array.shape, str(array.dtype))
-        value.update_inplace(np.ascontiguousarray(array))
-        return value
+def memory_for(options: ProviderOptions) -> int | None:
+    """The bytes that are free on the device of these options, or their limit where that is less; None if unknown."""
+    if isinstance(options, CpuOptions):
+        return available_memory(limit=options.memory_limit)
+    gpu = next((one for one in find_gpus() if one.number == options.device), None)
+    free = None if gpu is None else free_memory(gpu)
+    known = [number for number in (free, options.memory_limit) if number is not None]
+    return min(known, default=None)

@@ -1,6 +1,7 @@
 """Which provider runs each node of a graph: ONNX Runtime gives the CPU what the asked provider has no kernel for."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def placed_nodes(session: "InferenceSession") -> dict[str, Counter[str]]:
     return placed
 
 
-def left_to_cpu(session: "InferenceSession", *, cpu: str) -> list[str]:
+def left_to_cpu(placed: Mapping[str, Counter[str]], *, cpu: str) -> list[str]:
     """The operators that compute and were left to the provider ``cpu``, the most frequent first."""
-    operators = placed_nodes(session).get(cpu, Counter())
-    return [name for name, _ in operators.most_common() if name in _COMPUTE]
+    return [name for name, _ in placed.get(cpu, Counter()).most_common() if name in _COMPUTE]

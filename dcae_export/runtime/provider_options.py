@@ -4,9 +4,10 @@ The names on ONNX Runtime's side are those of its CUDA and TensorRT execution pr
 """
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from dcae_export.errors import UsageError
 from dcae_export.runtime.provider import Provider
@@ -14,7 +15,9 @@ from dcae_export.runtime.provider import Provider
 ProviderEntry = tuple[str, dict[str, str]]
 """A provider's name in ONNX Runtime, and its options."""
 
-BuilderPrecision = Literal["fp32", "fp16", "bf16"]
+BuilderPrecision = Literal["fp32", "fp16", "bf16", "graph"]
+BUILDER_PRECISIONS: tuple[BuilderPrecision, ...] = get_args(BuilderPrecision)
+PROFILE_AXES = ("batch", "height", "width")
 Shape = tuple[int, ...]
 
 
@@ -31,7 +34,16 @@ class CudnnSearch(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CpuOptions:
-    """The processor."""
+    """The processor.
+
+    Args:
+        memory_limit: Bytes that a run may take beside what the process holds; None is what the machine has left.
+    """
+
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_device(0, self.memory_limit)
 
     @property
     def provider(self) -> Provider:
@@ -93,20 +105,43 @@ class CudaOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AxisProfile:
+    """The values of a graph's named axis that one engine takes; it is fastest at ``best``."""
+
+    axis: str
+    least: int
+    best: int
+    most: int
+
+    def __post_init__(self) -> None:
+        if self.axis not in PROFILE_AXES:
+            raise UsageError(f"profile of {self.axis}: an axis is {', '.join(PROFILE_AXES)}")
+        if not 1 <= self.least <= self.best <= self.most:
+            raise UsageError(
+                f"profile of {self.axis}: {self.least}, {self.best}, {self.most} do not rise from 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InputProfile:
-    """The shapes of one input that an engine is built for; it is fastest at ``best``."""
+    """The shapes of one input that an engine is built for."""
 
     name: str
     least: Shape
     best: Shape
     most: Shape
 
-    def __post_init__(self) -> None:
-        for least, best, most in zip(self.least, self.best, self.most, strict=True):
-            if not 1 <= least <= best <= most:
-                raise UsageError(
-                    f"profile of {self.name}: {least}, {best}, {most}: a side runs from least over best to most"
-                )
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineFiles:
+    """What a TensorRT session is given for one graph: where its engine lies, or is to, and for which inputs.
+
+    ``timings`` is the folder of measured layers; None keeps none.
+    """
+
+    folder: Path
+    inputs: tuple[InputProfile, ...]
+    timings: Path | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,13 +151,14 @@ class TensorRtOptions:
     Args:
         device: The GPU's number.
         memory_limit: As in ``CudaOptions``.
-        precision: What the builder may compute in. With fp16 it decides itself which layers stay in float32:
-            it takes no heed of the graph's casts.
+        precision: What layers may compute in. With fp16 TensorRT chooses them by speed and takes no heed of the
+            graph's casts; ``graph`` is the graph's own types, in an engine that ``dcae engine build`` made.
         workspace: Bytes that a layer may use while it runs; None is what TensorRT finds best.
         builder_level: How long the builder looks for the fastest kernels, 0 to 5.
-        profile: The shapes to build for; empty is the shapes of the first run, and a new engine for each other.
-        engine_cache: The folder that engines are kept in, of one key; None keeps none.
-        timing_cache: The folder of measured layers, which a second build is faster by; None keeps none.
+        profile: The axes of one engine; those that are not here, and all of them by default, have the one value of
+            the first run, and another value is another engine.
+        engine_cache: The folder that engines are kept in; None is that of the user's cache.
+        timing_cache: Keep the times of layers there as well, which a second build is faster by.
         cuda_graph: Record the first run and replay it.
     """
 
@@ -131,9 +167,9 @@ class TensorRtOptions:
     precision: BuilderPrecision = "fp32"
     workspace: int | None = None
     builder_level: int = 3
-    profile: tuple[InputProfile, ...] = ()
+    profile: tuple[AxisProfile, ...] = ()
     engine_cache: Path | None = None
-    timing_cache: Path | None = None
+    timing_cache: bool = True
     cuda_graph: bool = False
 
     def __post_init__(self) -> None:
@@ -142,14 +178,21 @@ class TensorRtOptions:
             raise UsageError(f"builder level {self.builder_level}: 0 to 5")
         if self.workspace is not None and self.workspace < 1:
             raise UsageError(f"workspace {self.workspace}: at least one byte")
+        axes = [one.axis for one in self.profile]
+        if len(set(axes)) != len(axes):
+            raise UsageError("a profile has each axis once")
 
     @property
     def provider(self) -> Provider:
         """The provider that these are the options of."""
         return Provider.TENSORRT
 
-    def onnxruntime_providers(self) -> list[ProviderEntry]:
-        """What ONNX Runtime is given: providers in the order in which they may take nodes."""
+    def onnxruntime_providers(self, engine: EngineFiles | None = None) -> list[ProviderEntry]:
+        """What ONNX Runtime is given: providers in the order in which they may take nodes.
+
+        Args:
+            engine: The engine of the graph; None builds one that is not kept.
+        """
         options = {
             "device_id": str(self.device),
             "trt_fp16_enable": _flag(self.precision == "fp16"),
@@ -158,35 +201,35 @@ class TensorRtOptions:
             "trt_cuda_graph_enable": _flag(self.cuda_graph),
             # Norms over thousands of positions leave fp16's range.
             "trt_layer_norm_fp32_fallback": _flag(self.precision == "fp16"),
+            # Weights go to the builder beside the graph, which protobuf allows 2 GiB.
+            "trt_load_user_initializer": "1",
         }
         if self.workspace is not None:
             options["trt_max_workspace_size"] = str(self.workspace)
-        options |= self._profile_options()
-        if self.engine_cache is not None:
-            options["trt_engine_cache_enable"] = "1"
-            options["trt_engine_cache_path"] = str(self.engine_cache)
-        if self.timing_cache is not None:
-            options["trt_timing_cache_enable"] = "1"
-            options["trt_timing_cache_path"] = str(self.timing_cache)
+        if engine is not None:
+            options |= _engine_options(engine)
         cuda = CudaOptions(device=self.device, memory_limit=self.memory_limit)
         return [(Provider.TENSORRT.onnxruntime_name, options), *cuda.onnxruntime_providers()]
 
-    def _profile_options(self) -> dict[str, str]:
-        if not self.profile:
-            return {}
-        sides = {
-            "trt_profile_min_shapes": {one.name: one.least for one in self.profile},
-            "trt_profile_opt_shapes": {one.name: one.best for one in self.profile},
-            "trt_profile_max_shapes": {one.name: one.most for one in self.profile},
+
+def _engine_options(engine: EngineFiles) -> dict[str, str]:
+    options = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engine.folder)}
+    if engine.timings is not None:
+        options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(engine.timings)}
+    if engine.inputs:
+        options |= {
+            "trt_profile_min_shapes": _shapes_text((one.name, one.least) for one in engine.inputs),
+            "trt_profile_opt_shapes": _shapes_text((one.name, one.best) for one in engine.inputs),
+            "trt_profile_max_shapes": _shapes_text((one.name, one.most) for one in engine.inputs),
         }
-        return {
-            key: ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
-            for key, shapes in sides.items()
-        }
+    return options
+
+
+def _shapes_text(shapes: Iterable[tuple[str, Shape]]) -> str:
+    return ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes)
 
 
 ProviderOptions = CpuOptions | CudaOptions | TensorRtOptions
-CPU = CpuOptions()
 
 
 def default_options(provider: Provider) -> ProviderOptions:
@@ -209,3 +252,6 @@ def _check_device(device: int, memory_limit: int | None) -> None:
 
 def _flag(value: bool) -> str:  # noqa: FBT001 - of ONNX Runtime's own options
     return "1" if value else "0"
+
+
+CPU = CpuOptions()

@@ -8,7 +8,7 @@ from dcae_export.errors import ProviderError
 from dcae_export.runtime.provider import SILENT, Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import provider_reason
 from dcae_export.runtime.provider_options import ProviderOptions, default_options
-from dcae_export.runtime.shared_libraries import require_libraries
+from dcae_export.runtime.shared_libraries import what_is_missing
 
 # A whole ONNX file: IR version 8, opset 13, y = Relu(x) for one float32. Made with onnx.helper; it stands here
 # as bytes because the runtime does without onnx.
@@ -56,11 +56,11 @@ def probe(options: ProviderOptions) -> Probe:
             return Probe(
                 provider=name, works=False, reason="this ONNX Runtime was built without it"
             )
-        require_libraries(provider)
+        missing = what_is_missing(provider)
     except ProviderError as error:
-        return Probe(
-            provider=name, works=False, reason=str(error).removeprefix(f"{provider.value}: ")
-        )
+        return Probe(provider=name, works=False, reason=str(error))
+    if missing is not None:
+        return Probe(provider=name, works=False, reason=missing)
     return _run_one_node(name, options.onnxruntime_providers())
 
 

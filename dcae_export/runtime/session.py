@@ -1,8 +1,6 @@
 """Run one graph of a bundle: named arrays in, named arrays out, checked against the manifest."""
 
 import contextlib
-import itertools
-import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +11,12 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
-from dcae_export.runtime.bound_graph import BoundGraph
-from dcae_export.runtime.device_memory import DeviceMemory
+from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs
+from dcae_export.runtime.device import Device
+from dcae_export.runtime.engine_session import EnginePlan
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
-from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu
+from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu, placed_nodes
 from dcae_export.runtime.provider import (
     SILENT,
     Provider,
@@ -30,7 +29,9 @@ from dcae_export.runtime.provider_options import (
     CPU,
     CpuOptions,
     CudaOptions,
+    ProviderEntry,
     ProviderOptions,
+    TensorRtOptions,
 )
 from dcae_export.runtime.shared_libraries import require_libraries
 
@@ -49,6 +50,7 @@ class Session:
         *,
         provider: ProviderOptions = CPU,
         threads: int | None = None,
+        axes: Mapping[str, int] | None = None,
     ) -> None:
         """Load the graph; its weights are mapped from disk.
 
@@ -56,45 +58,67 @@ class Session:
             files: The graph, checked by ``Bundle.check_graph``.
             provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
+            axes: The named axes of the run to come, which TensorRT builds an engine for; others need none.
 
         Raises:
-            ProviderError: The provider is not there, or does not load.
+            UsageError: The engine's profile is not one that the graph takes.
+            ProviderError: The provider is not there, does not load, or does not run the graph.
             BundleError: ONNX Runtime does not accept the graph.
             ResourceError: The weights do not fit in memory.
         """
         self.graph: Graph = files.graph
         self.name = Path(files.path).name
-        weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
         self.provider = provider.provider
+        self._options = provider
+        self._engine: EnginePlan | None = None
+        weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
         require_listed(self.provider)
         require_libraries(self.provider)
         require_memory(weight_bytes, what=f"{self.name}: loading its weights")
-        onnxruntime = load_onnxruntime()
-        options = session_options(threads=threads)
-        options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
-        options.add_session_config_entry(RECORD_PLACEMENT, "1")
+        if isinstance(provider, TensorRtOptions):
+            self._engine = EnginePlan.of(files, provider, axes=axes or {})
+
+        def open_graph(
+            providers: list[ProviderEntry], context: Path | None = None
+        ) -> "InferenceSession":
+            options = session_options(threads=threads)
+            options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
+            options.add_session_config_entry(RECORD_PLACEMENT, "1")
+            return load_onnxruntime().InferenceSession(
+                files.model if context is None else str(context),
+                options,
+                providers=providers,
+                enable_fallback=0,  # Else it prints a line and tries another provider.
+            )
+
         try:
             # Loading copies and frees most weights, which the C library would keep (docs/log.md).
             with freed_blocks_returned():
-                self._session = onnxruntime.InferenceSession(
-                    files.model,
-                    options,
-                    providers=provider.onnxruntime_providers(),
-                    enable_fallback=0,  # Else it prints a line and tries another provider.
+                self._session = (
+                    open_graph(provider.onnxruntime_providers())
+                    if self._engine is None
+                    else self._engine.open(open_graph)
                 )
+        except DcaeError:
+            raise
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
         self._require_provider()
-        self.device = DeviceMemory.of(provider)
-        self._options = provider
+        self.device = Device.of(provider)
         self._threads = threads
         self._records = not isinstance(provider, CpuOptions) and provider.cuda_graph
-        self._recordings = itertools.count()
-        # Graphs that are recorded, by shape, while nobody uses them.
-        self._idle: dict[tuple[tuple[str, int], ...], list[BoundGraph]] = {}
-        # Recorded graphs are not to be run by two threads at once.
-        self._turn = threading.Lock() if self._records else contextlib.nullcontext()
+        self._bound = BoundGraphs(
+            self._session,
+            self.graph,
+            device=self.device,
+            records=self._records,
+            failure=lambda error: self._translate(error, "failed"),
+        )
         self._beside: dict[bytes, InferenceSession] = {}
+
+    def takes(self, axes: Mapping[str, int]) -> bool:
+        """Whether this session runs at these values of the named axes; another engine may be needed."""
+        return self._engine is None or self._engine.takes(axes)
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Run the graph.
@@ -111,6 +135,7 @@ class Session:
             ParityError: An output is not finite.
         """
         axes = self._check(inputs)
+        self._require_axes(axes)
         outputs = self._run_recorded(inputs, axes) if self._records else self._run(inputs, axes)
         for name, value in outputs.items():
             if not np.isfinite(value).all():
@@ -125,27 +150,13 @@ class Session:
             axes: A value for each named axis, within its range.
 
         Raises:
+            UsageError: The engine was built for others.
             ResourceError: They, or the activations, do not fit in memory.
         """
+        self._require_axes(axes)
         self._require_memory(axes)
-        idle = self._idle.setdefault(tuple(sorted(axes.items())), [])
-        try:
-            graph = idle.pop()
-        except IndexError:
-            graph = BoundGraph(
-                self._session,
-                self.graph,
-                axes,
-                device=self.device,
-                recording=next(self._recordings) if self._records else None,
-                turn=self._turn,
-                failure=lambda error: self._translate(error, "failed"),
-            )
-        try:
+        with self._bound.take(axes) as graph:
             yield graph
-        finally:
-            if self._records:
-                idle.append(graph)
 
     def beside(self, model: bytes) -> "InferenceSession":
         """A small graph of our own on the same device, opened once.
@@ -201,8 +212,20 @@ class Session:
             graph.run()
             return {name: value.numpy() for name, value in graph.outputs.items()}
 
+    def _require_axes(self, axes: Mapping[str, int]) -> None:
+        if not self.takes(axes):
+            raise UsageError(
+                f"{self.name}: the engine was built for other sizes; open it for {axes}"
+            )
+
     def _require_memory(self, axes: Mapping[str, int]) -> None:
-        require_memory(run_bytes(self.graph, axes), what=f"{self.name}: running at this size")
+        if isinstance(self._options, CpuOptions):
+            # A GPU's arena holds what it had, so what is free there says nothing; its own limit does.
+            require_memory(
+                run_bytes(self.graph, axes),
+                what=f"{self.name}: running at this size",
+                limit=self._options.memory_limit,
+            )
 
     def _check(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
         expected = [port.name for port in self.graph.inputs]
@@ -240,12 +263,24 @@ class Session:
             )
         if asked is Provider.CPU:
             return
-        left = left_to_cpu(self._session, cpu=Provider.CPU.onnxruntime_name)
+        placed = placed_nodes(self._session)
+        if asked.onnxruntime_name not in placed:
+            raise ProviderError(f"{asked.value}: {self.name}: ONNX Runtime gave it no node to run")
+        left = left_to_cpu(placed, cpu=Provider.CPU.onnxruntime_name)
         if left:
             raise ProviderError(
                 f"{asked.value}: {self.name}: ONNX Runtime {installed_version()} has no {', '.join(left[:3])} for "
                 f"{self.graph.precision} there and would run it on the CPU; export with another --precision or --target"
             )
+
+
+def axes_of(graph: Graph, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
+    """The named axes of a run with these inputs, as far as they fit the graph; ``Session.run`` says where not."""
+    found: dict[str, int] = {}
+    for port in graph.inputs:
+        if port.name in inputs:
+            found.update(port.axes(inputs[port.name].shape) or {})
+    return found
 
 
 def session_options(*, threads: int | None) -> "SessionOptions":

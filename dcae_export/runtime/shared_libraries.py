@@ -79,22 +79,29 @@ def loaded(library: Library) -> ctypes.CDLL:
     return load_library(library.name)
 
 
+def what_is_missing(provider: Provider) -> str | None:
+    """Load what a provider needs, before ONNX Runtime looks for it, and say in one line what is not there.
+
+    Raises:
+        ProviderError: No ONNX Runtime is installed.
+    """
+    version = built_for_cuda()
+    if provider is Provider.CPU or version is None:
+        return None
+    _preload()
+    missing = missing_libraries(provider, cuda=int(version.partition(".")[0]))
+    return describe(missing) if missing else None
+
+
 def require_libraries(provider: Provider) -> None:
-    """Load what a provider needs, before ONNX Runtime looks for it.
+    """Load what a provider needs.
 
     Raises:
         ProviderError: Something is missing; the message names it and the package that brings it.
     """
-    version = built_for_cuda()
-    if provider is Provider.CPU or version is None:
-        return
-    cuda = int(version.partition(".")[0])
-    _preload()
-    missing = missing_libraries(provider, cuda=cuda)
-    if missing:
-        raise ProviderError(
-            f"{provider.value}: {describe(missing)}; nothing else was used in its place, dcae doctor says more"
-        )
+    missing = what_is_missing(provider)
+    if missing is not None:
+        raise ProviderError(f"{provider.value}: {missing}; nothing was run in its place")
 
 
 def describe(missing: Iterable[Missing]) -> str:
@@ -138,9 +145,11 @@ def _driver(cuda: int) -> Library:
 def _cuda_libraries(cuda: int) -> list[Library]:
     suffix = "" if cuda >= 13 else f"-cu{cuda}"
 
-    def of(name: str, part: str, package: str) -> Library:
+    def of(name: str, part: str, package: str, major: int = cuda) -> Library:
         folder = f"nvidia/cu{cuda}/lib" if cuda >= 13 else f"nvidia/{part}/lib"
-        return Library(name=name, folder=folder, source=f"pip install {package}{suffix}")
+        return Library(
+            name=name, folder=folder, source=f"pip install '{package}{suffix}=={major}.*'"
+        )
 
     cudnn = Library(
         name="libcudnn.so.9",
@@ -151,7 +160,7 @@ def _cuda_libraries(cuda: int) -> list[Library]:
         of(f"libcudart.so.{cuda}", "cuda_runtime", "nvidia-cuda-runtime"),
         of(f"libcublasLt.so.{cuda}", "cublas", "nvidia-cublas"),
         of(f"libcublas.so.{cuda}", "cublas", "nvidia-cublas"),
-        of("libcurand.so.10", "curand", "nvidia-curand"),
+        of("libcurand.so.10", "curand", "nvidia-curand", 10),
         cudnn,
     ]
 

@@ -44,7 +44,7 @@ AUTOENCODER = {
     "open": "(bundle, *, provider=CpuOptions(), threads=None, verify_hashes=True)",
     "reconstruct": "(self, image, *, mode=<Fit.PAD: 'pad'>)",
 }
-AUTOENCODER_PROPERTIES = {"downsample"}
+AUTOENCODER_PROPERTIES = {"downsample", "provider"}
 
 
 def sources() -> list[Path]:
