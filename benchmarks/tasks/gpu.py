@@ -18,6 +18,7 @@ from benchmarks.tasks.gpu_networks import (
     open_onnx,
     provider_options,
 )
+from dcae_export.bundle.reader import Bundle
 
 GUIDED = 2
 WARM_UP = 3
@@ -39,6 +40,12 @@ class Network(Protocol):
     def result(self) -> NDArray[np.float32]: ...
 
 
+class Generator(Protocol):
+    """What makes pictures of labels."""
+
+    def generate(self, labels: list[int], *, size: tuple[int, int]) -> NDArray[np.uint8]: ...
+
+
 def describe_gpu(provider: str) -> dict[str, object]:
     """What ``gpu_device`` says, from a process that may hold the driver's libraries."""
     return describe_device(provider)
@@ -48,7 +55,7 @@ def describe_network(network: dict[str, object]) -> dict[str, object]:
     """Channels, sides and classes of what a network takes, and the operations of one image."""
     torch_networks = importlib.import_module("benchmarks.tasks.gpu_torch")
     source = importlib.import_module("dcae_export.models.source")
-    config = source.resolve(torch_networks.WEIGHTS, variant=network["autoencoder"]).config
+    config = torch_networks.autoencoder_config(str(network["autoencoder"]))
     shape = {"channels": config.latent_channels, "downsample": config.downsample, "classes": None}
     if network["part"] == "step":
         transformer = source.resolve_transformer(
@@ -104,7 +111,7 @@ def export_transformer(
     graph_export = importlib.import_module("dcae_export.export.graph_export")
     job = importlib.import_module("dcae_export.export.transformer_job")
     source = importlib.import_module("dcae_export.models.source")
-    presets = importlib.import_module("dcae_export.models.presets")
+    torch_networks = importlib.import_module("benchmarks.tasks.gpu_torch")
     options = _options(transformer, autoencoder, side, precision)
     partial = Path(f"{folder}.partial")
     partial.mkdir(parents=True, exist_ok=True)
@@ -112,7 +119,7 @@ def export_transformer(
         job.transformer_job(
             source.resolve_transformer("random:0", name=transformer, autoencoder=autoencoder),
             options,
-            presets.PRESETS[presets.preset_name(autoencoder)].config,
+            torch_networks.autoencoder_config(autoencoder),
         ),
         partial,
         options,
@@ -184,39 +191,32 @@ def measure_network(
     }
 
 
-def measure_image(
+def measure_image(  # noqa: PLR0913 - one argument for each choice
     contestant: dict[str, object],
+    network: dict[str, object],
     provider: str,
     files: str,
-    side: int,
     images: int,
     runs: int,
 ) -> dict[str, object]:
     """Median seconds of a call that generates pictures, with the bundle's own sampler, everything open."""
-    pipelines = importlib.import_module("dcae_export.runtime.pipeline")
     memory = DeviceMemory(provider)
-    pipeline = pipelines.Pipeline.open(
-        files,
-        provider=provider_options(str(contestant["provider"]), _flags(contestant)),
-        keep_sessions=True,
-    )
-    start = time.perf_counter()
-    pipeline.generate([LABEL], size=(side, side))
-    first = time.perf_counter() - start
-    single = [
-        _timed(lambda: pipeline.generate([LABEL], size=(side, side))) for _ in range(runs)
-    ]
+    bundle = importlib.import_module("dcae_export.bundle.reader").Bundle.open(files)
+    pipeline = _pipeline(contestant, network, provider, bundle)
+    size = (int(str(network["side"])),) * 2
+    first = _timed(lambda: pipeline.generate([LABEL], size=size))
+    single = [_timed(lambda: pipeline.generate([LABEL], size=size)) for _ in range(runs)]
     peak = memory.peak_bytes()
     several = [LABEL] * images
-    batch = [_timed(lambda: pipeline.generate(several, size=(side, side))) for _ in range(runs)]
+    pipeline.generate(several, size=size)
+    batch = [_timed(lambda: pipeline.generate(several, size=size)) for _ in range(runs)]
     return {
-        "sampler": pipeline.samplers.default,
-        "evaluations": pipeline.evaluations(1),
+        "sampler": bundle.manifest.samplers.default,
         "first_seconds": first,
         "latency_seconds": statistics.median(single),
+        "peak_bytes": peak,
         "best_batch": images,
         "best_images_per_second": images / statistics.median(batch),
-        "peak_bytes": peak,
         "peak_bytes_of_batches": memory.peak_bytes(),
     }
 
@@ -246,10 +246,14 @@ def measure_loops(provider: str, files: str, side: int, runs: int) -> dict[str, 
     drawn = [noise.latent_noise(0, stream=i, shape=shape)[None] for i in range(len(table.rows) + 1)]
     found: dict[str, list[float]] = {"device": [], "copied": []}
     walks = {"device": device_sampling.sample_on_device, "copied": tables.sample}
-    results = {name: walk(table, network=network, noise=drawn.__getitem__) for name, walk in walks.items()}
+    results = {
+        name: walk(table, network=network, noise=drawn.__getitem__) for name, walk in walks.items()
+    }
     for _ in range(runs):
         for name, walk in walks.items():
-            seconds = _timed(lambda walk=walk: walk(table, network=network, noise=drawn.__getitem__))
+            seconds = _timed(
+                lambda walk=walk: walk(table, network=network, noise=drawn.__getitem__)
+            )
             found[name].append(seconds / len(table.rows))
     medians = {f"{name}_seconds": statistics.median(seconds) for name, seconds in found.items()}
     difference = float(np.abs(results["device"] - results["copied"]).max())
@@ -260,7 +264,9 @@ def _options(transformer: str, autoencoder: str, side: int, precision: str) -> o
     options = importlib.import_module("dcae_export.export.options")
     source = importlib.import_module("dcae_export.models.source")
     uvit = importlib.import_module("dcae_export.models.uvit")
-    config = source.resolve_transformer("random:0", name=transformer, autoencoder=autoencoder).config
+    config = source.resolve_transformer(
+        "random:0", name=transformer, autoencoder=autoencoder
+    ).config
     stretched = (side, side) if isinstance(config, uvit.UViTConfig) else None
     return options.ExportOptions(
         target="cuda", precision=precision, interpolate_positions=stretched
@@ -281,6 +287,23 @@ def _open(
         device=CPU if provider == CPU else "cuda",
         precision=contestant["precision"],
         library=contestant["library"],
+        mode=contestant["mode"],
+    )
+
+
+def _pipeline(
+    contestant: dict[str, object], network: dict[str, object], provider: str, bundle: Bundle
+) -> Generator:
+    if contestant["library"] == "onnxruntime":
+        pipelines = importlib.import_module("dcae_export.runtime.pipeline")
+        options = provider_options(str(contestant["provider"]), _flags(contestant))
+        return pipelines.Pipeline(bundle, provider=options, keep_sessions=True)
+    torch_networks = importlib.import_module("benchmarks.tasks.gpu_torch")
+    return torch_networks.TorchPipeline(
+        bundle,
+        network,
+        device=CPU if provider == CPU else "cuda",
+        precision=contestant["precision"],
         mode=contestant["mode"],
     )
 
@@ -323,9 +346,7 @@ def _seconds(run: Run) -> list[float]:
     for _ in range(WARM_UP):
         run()
     seconds: list[float] = []
-    while len(seconds) < FEWEST_RUNS or (
-        len(seconds) < MOST_RUNS and sum(seconds) < MOST_SECONDS
-    ):
+    while len(seconds) < FEWEST_RUNS or (len(seconds) < MOST_RUNS and sum(seconds) < MOST_SECONDS):
         seconds.append(_timed(run))
     return seconds
 

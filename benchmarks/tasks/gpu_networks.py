@@ -30,16 +30,22 @@ GRAPH_RECORD = "graph.json"
 class OnnxNetwork:
     """A graph in ONNX Runtime."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, files: GraphFiles, options: ProviderOptions) -> None:
+        self._files = files
+        self._options = options
+        self._session: Session | None = None
         self._stack = ExitStack()
 
     def prepare(self, inputs: Inputs) -> Run:
         """Bring inputs to the device; what runs the network on them."""
         self._stack.close()
         axes: dict[str, int] = {}
-        for port in self._session.graph.inputs:
+        for port in self._files.graph.inputs:
             axes |= port.axes(inputs[port.name].shape) or {}
+        # TensorRT has engines for sizes.
+        if self._session is None or not self._session.takes(axes):
+            self._session = None
+            self._session = Session(self._files, provider=self._options, axes=axes)
         self._bound = self._stack.enter_context(self._session.bound(axes))
         for name, array in inputs.items():
             self._bound.write(name, array)
@@ -70,9 +76,9 @@ def open_onnx(files: Path, part: str, provider: str, options: dict[str, bool]) -
     chosen = provider_options(provider, options)
     record = files / GRAPH_RECORD
     if not record.exists():
-        return OnnxNetwork(Session(Bundle.open(files).check_graph(name), provider=chosen))
+        return OnnxNetwork(Bundle.open(files).check_graph(name), chosen)
     graph = Graph.model_validate_json(record.read_text(encoding="utf-8"))
     path = files / f"{name}.onnx"
     data = tuple(files / one for one in graph.data)
     alone = GraphFiles(model=path.read_bytes(), path=path, data=data, graph=graph)
-    return OnnxNetwork(Session(alone, provider=chosen))
+    return OnnxNetwork(alone, chosen)

@@ -1,5 +1,9 @@
 """Networks of the GPU benchmark in PyTorch: eager, compiled, and diffusers' autoencoder."""
 
+import dataclasses
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,11 +12,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.tasks.gpu_networks import Inputs, Run
 from benchmarks.tasks.transformer_files import published_network
+from benchmarks.torch_sampler import sample_in_torch
+from dcae_export.bundle.reader import Bundle
+from dcae_export.models.key_map import Layout
+from dcae_export.models.network import NetworkConfig
+from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.source import resolve, resolve_transformer
 from dcae_export.models.timestep import TimestepFeatures
 from dcae_export.models.transformer_weights import TransformerCheckpoint
 from dcae_export.models.uvit import UViTConfig, resize_positions
-from dcae_export.models.weights import load_autoencoder
+from dcae_export.models.weights import (
+    AutoencoderCheckpoint,
+    load_autoencoder,
+    save_checkpoint,
+)
 
 WEIGHTS = "random:0"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -52,15 +65,18 @@ class TorchNetwork:
         return tensor.contiguous(memory_format=torch.channels_last) if name == "image" else tensor
 
 
+def autoencoder_config(variant: str) -> NetworkConfig:
+    """The configuration of a published autoencoder, without its weights."""
+    return PRESETS[preset_name(variant)].config
+
+
 def transformer_checkpoint(name: str, autoencoder: str, side: int) -> TransformerCheckpoint:
     """Random weights; a U-ViT's positions are those of pictures of ``side`` pixels."""
-    import dataclasses  # noqa: PLC0415
-
     checkpoint = resolve_transformer(WEIGHTS, name=name, autoencoder=autoencoder)
     config = checkpoint.config
     if not isinstance(config, UViTConfig):
         return checkpoint
-    downsample = resolve(WEIGHTS, variant=autoencoder).config.downsample
+    downsample = autoencoder_config(autoencoder).downsample
     state, resized = resize_positions(checkpoint.state, config, grid=(side // downsample,) * 2)
     return dataclasses.replace(checkpoint, config=resized, state=state)
 
@@ -104,6 +120,90 @@ def open_torch(
     return TorchNetwork(module, device=device, dtype=dtype)
 
 
+class TorchPipeline:
+    """Pictures from noise as a bundle makes them, all of it in PyTorch."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        network: dict[str, object],
+        *,
+        device: str,
+        precision: str,
+        mode: str | None,
+    ) -> None:
+        """``bundle`` tells the sampler, the guidance and the latent's scale."""
+        manifest = bundle.manifest
+        self._device, self._dtype = device, DTYPES[precision]
+        self._table = manifest.samplers.tables[manifest.samplers.default].to_table()
+        self._latent = manifest.latent
+        self._decoder, transformer = (
+            to_dtype(build({**network, "part": part}, "ours"), self._dtype, device=device)
+            for part in ("decode", "step")
+        )
+        self._decoder = self._decoder.to(memory_format=torch.channels_last)
+        self._guided: nn.Module = GuidedModule(
+            transformer,
+            null_label=manifest.conditioning.null_label,
+            guidance=manifest.samplers.default_guidance,
+            dtype=self._dtype,
+            channels=self._latent.channels if self._table.learned_variance else None,
+        )
+        if mode is not None:
+            self._guided = torch.compile(self._guided, mode=mode, dynamic=False)
+            self._decoder = torch.compile(self._decoder, mode=mode, dynamic=False)
+
+    @torch.inference_mode()
+    def generate(self, labels: list[int], *, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """RGB pictures, (N, H, W, 3)."""
+        grid = [side // self._latent.downsample for side in size]
+        shape = (len(labels), self._latent.channels, *grid)
+        with torch.device(self._device):
+            latents = sample_in_torch(
+                self._guided,
+                self._table,
+                torch.tensor(labels),
+                noise=lambda stream: torch.randn(shape),
+            )
+        latents = latents / self._latent.scaling_factor + self._latent.shift
+        images = self._decoder(latents.to(self._dtype)).float()
+        levels = (127.5 * images + 128).clamp(0, 255).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+class GuidedModule(nn.Module):
+    """Both halves of guidance in one call; ``channels`` are those of the state where a variance follows them."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        null_label: int,
+        guidance: float,
+        dtype: torch.dtype,
+        channels: int | None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.null_label = null_label
+        self.guidance = guidance
+        self.dtype = dtype
+        self.channels = channels
+
+    def forward(self, state: Tensor, timestep: Tensor, label: Tensor) -> Tensor:
+        made = self.network(
+            torch.cat([state, state]).to(self.dtype),
+            torch.cat([timestep, timestep]),
+            torch.cat([label, torch.full_like(label, self.null_label)]),
+        ).float()
+        conditional, null = made.chunk(2)
+        means = [one[:, : state.shape[1]] for one in (conditional, null)]
+        guided = means[1] + self.guidance * (means[0] - means[1])
+        if self.channels is None:
+            return guided
+        return torch.cat([guided, conditional[:, self.channels :]], dim=1)
+
+
 def count_operations(network: dict[str, object], inputs: Inputs) -> int:
     """Floating-point operations of matrix products and convolutions, two for each multiplication."""
     module = build(network, "ours").to("meta")
@@ -114,13 +214,9 @@ def count_operations(network: dict[str, object], inputs: Inputs) -> int:
     return counter.get_total_flops()
 
 
-def _of_diffusers(checkpoint: object, half: str) -> nn.Module:
-    import tempfile  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
-    from benchmarks.tasks.diffusers_network import load_half  # noqa: PLC0415 - not installed everywhere
-    from dcae_export.models.key_map import Layout  # noqa: PLC0415
-    from dcae_export.models.weights import save_checkpoint  # noqa: PLC0415
+def _of_diffusers(checkpoint: AutoencoderCheckpoint, half: str) -> nn.Module:
+    # It needs diffusers, which is not installed everywhere.
+    from benchmarks.tasks.diffusers_network import load_half  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
