@@ -41,10 +41,10 @@ AUTOENCODER = {
     "close": "(self)",
     "decode": "(self, latent)",
     "encode": "(self, image)",
-    "open": "(bundle, *, provider=<Provider.CPU: 'cpu'>, threads=None, verify_hashes=True)",
+    "open": "(bundle, *, provider=CpuOptions(), threads=None, verify_hashes=True)",
     "reconstruct": "(self, image, *, mode=<Fit.PAD: 'pad'>)",
 }
-AUTOENCODER_PROPERTIES = {"downsample"}
+AUTOENCODER_PROPERTIES = {"downsample", "provider"}
 
 
 def sources() -> list[Path]:

@@ -40,6 +40,15 @@ class NodeArg:
     type: str
     shape: list[int | str | None]
 
+class OrtEpAssignedNode:
+    name: str
+    op_type: str
+    domain: str
+
+class OrtEpAssignedSubgraph:
+    ep_name: str
+    def get_nodes(self) -> list[OrtEpAssignedNode]: ...
+
 class InferenceSession:
     def __init__(
         self,
@@ -56,6 +65,7 @@ class InferenceSession:
     def get_inputs(self) -> list[NodeArg]: ...
     def get_outputs(self) -> list[NodeArg]: ...
     def get_providers(self) -> list[str]: ...
+    def get_provider_graph_assignment_info(self) -> list[OrtEpAssignedSubgraph]: ...
     def end_profiling(self) -> str: ...
 
 def get_available_providers() -> list[str]: ...

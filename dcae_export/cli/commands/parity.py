@@ -8,7 +8,7 @@ from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import finite, json_option, print_json, print_table
 from dcae_export.cli.progress import Progress
-from dcae_export.cli.runtime_options import PROVIDERS
+from dcae_export.cli.provider_choice import PROVIDERS
 from dcae_export.errors import BundleError, ParityError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from dcae_export.errors import (
     ResourceError,
     UsageError,
 )
-from dcae_export.runtime.provider import Provider, load_onnxruntime
+from dcae_export.runtime.provider import load_onnxruntime
+from dcae_export.runtime.provider_options import CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 
 THREADS = 8
@@ -233,12 +234,13 @@ def _unscanned(bundle: Bundle) -> GraphFiles:
 # --------------------------------------------------------------------------------- providers
 
 
-@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
-def test_a_provider_that_the_build_lacks_is_an_error_and_nothing_else_runs(bundle, provider):
+@pytest.mark.parametrize("options", [CudaOptions(), TensorRtOptions()])
+def test_a_provider_that_the_build_lacks_is_an_error_and_nothing_else_runs(bundle, options):
+    provider = options.provider
     if provider.onnxruntime_name in load_onnxruntime().get_available_providers():
         pytest.skip(f"this ONNX Runtime was built with {provider.onnxruntime_name}")
     with pytest.raises(ProviderError, match=rf"{provider.value}: .* was built without") as caught:
-        Session(bundle.check_graph("decoder"), provider=provider)
+        Session(bundle.check_graph("decoder"), provider=options)
     assert "pip install 'dcae-export[gpu]'" in str(caught.value)
 
 
@@ -256,7 +258,7 @@ def test_a_provider_that_does_not_load_is_an_error_and_nothing_else_runs(bundle,
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
     monkeypatch.setattr(onnxruntime, "InferenceSession", FellBack)
     with pytest.raises(ProviderError, match="cuda: ONNX Runtime could not load"):
-        Session(bundle.check_graph("decoder"), provider=Provider.CUDA)
+        Session(bundle.check_graph("decoder"), provider=CudaOptions())
 
 
 def test_no_onnx_runtime_at_all_is_an_error_that_says_what_to_type(bundle, monkeypatch):
