@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dcae_export.runtime import shared_libraries
 
@@ -100,9 +102,16 @@ class _Callable:
 class FakeSession:
     """A session whose nodes run where ``placed`` says."""
 
-    def __init__(self, used: list[str], placed: dict[str, list[str]]) -> None:
+    def __init__(
+        self,
+        used: list[str],
+        placed: dict[str, list[str]],
+        *,
+        gives: NDArray[np.float32] | None = None,
+    ) -> None:
         self.used = used
         self.placed = placed
+        self.gives = gives
 
     def get_providers(self) -> list[str]:
         return self.used
@@ -119,7 +128,7 @@ class FakeSession:
         ]
 
     def run(self, names: list[str], inputs: dict) -> list:
-        return [0 * inputs["x"]]
+        return [0 * inputs["x"] if self.gives is None else self.gives]
 
 
 def use_machine(monkeypatch: pytest.MonkeyPatch, machine: FakeMachine) -> FakeMachine:

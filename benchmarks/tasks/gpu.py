@@ -191,7 +191,7 @@ def measure_network(
     }
 
 
-def measure_image(  # noqa: PLR0913 - one argument for each choice
+def measure_image(
     contestant: dict[str, object],
     network: dict[str, object],
     provider: str,

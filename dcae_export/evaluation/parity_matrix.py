@@ -66,7 +66,9 @@ def measure(bundle: Bundle, runtimes: Sequence[Runtime]) -> list[Measurement]:
                     graph=case.graph,
                     runtime=label,
                     difference=difference(results[name], expected),
-                    tolerance=tolerance_of(expected.dtype.name),
+                    tolerance=tolerance_of(
+                        name, expected.dtype.name, precision=files.graph.precision
+                    ),
                 )
                 for name, expected in outputs.items()
             )

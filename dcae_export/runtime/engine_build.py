@@ -12,7 +12,7 @@ from types import ModuleType
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import ProviderError, ResourceError
 from dcae_export.runtime.engine_context import engine_context
-from dcae_export.runtime.engine_session import CONTEXT_NAME, EnginePlan
+from dcae_export.runtime.engine_session import CONTEXT_NAME, EnginePlan, OpenGraph
 from dcae_export.runtime.shared_libraries import TENSORRT_MAJOR
 
 _ENGINE_NAME = "strongly-typed.engine"
@@ -22,8 +22,16 @@ OnProgress = Callable[[str, int, int], None]
 """What the builder is at, how many of its steps are done, and how many there are."""
 
 
-def build_engine(plan: EnginePlan, *, on_progress: OnProgress, wait: bool = False) -> Path:
+def build_engine(
+    plan: EnginePlan, *, open_graph: OpenGraph, on_progress: OnProgress, wait: bool = False
+) -> Path:
     """Build the engine of a plan whose precision is ``graph``; one that is there already stays.
+
+    Args:
+        plan: The plan.
+        open_graph: Opens the graph with CUDA, and the engine, to compare the two before the engine is kept.
+        on_progress: Told how far the builder is.
+        wait: Wait for another process that builds.
 
     Returns:
         The engine's folder.
@@ -31,6 +39,7 @@ def build_engine(plan: EnginePlan, *, on_progress: OnProgress, wait: bool = Fals
     Raises:
         ProviderError: TensorRT's Python package is missing or of another version, or refuses the graph.
         BusyError: Another process builds, and ``wait`` is off.
+        ParityError: The engine does not compute what the graph says; it was not kept.
     """
     assert plan.options.precision == "graph"
     tensorrt = load_tensorrt()
@@ -41,6 +50,7 @@ def build_engine(plan: EnginePlan, *, on_progress: OnProgress, wait: bool = Fals
         kept = plan.cache.find(plan.key)
         if kept is not None:
             return kept
+        parity = plan.parity(open_graph)
         with plan.cache.new_entry(plan.key) as folder:
             engine = _build(tensorrt, plan, on_progress)
             (folder / _ENGINE_NAME).write_bytes(engine)
@@ -51,6 +61,8 @@ def build_engine(plan: EnginePlan, *, on_progress: OnProgress, wait: bool = Fals
                     compute_capability=plan.key.platform.compute_capability,
                 )
             )
+            session = open_graph(plan.options.onnxruntime_providers(), folder / CONTEXT_NAME)
+            parity.require(session, precision="graph")
     built = plan.cache.find(plan.key)
     assert built is not None
     return built

@@ -9,9 +9,11 @@ from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import ProviderError
 from dcae_export.runtime.engine_cache import EngineCache
 from dcae_export.runtime.engine_key import EngineKey, Platform
+from dcae_export.runtime.engine_parity import EngineParity
 from dcae_export.runtime.engine_profile import engine_axes, input_profiles
 from dcae_export.runtime.provider_options import (
     AxisProfile,
+    CudaOptions,
     EngineFiles,
     ProviderEntry,
     TensorRtOptions,
@@ -69,6 +71,7 @@ class EnginePlan:
 
         Raises:
             ProviderError: The engine is one that ``dcae engine build`` makes, and has not.
+            ParityError: A new engine does not compute what the graph says.
         """
         kept = self.cache.find(self.key)
         if self.options.precision == "graph":
@@ -83,8 +86,20 @@ class EnginePlan:
             kept = self.cache.find(self.key)
             if kept is not None:
                 return open_graph(self._providers(kept), None)
+            parity = self.parity(open_graph)
             with self.cache.new_entry(self.key) as folder:
-                return open_graph(self._providers(folder), None)
+                session = open_graph(self._providers(folder), None)
+                parity.require(session, precision=self.options.precision)
+                return session
+
+    def parity(self, open_graph: OpenGraph) -> EngineParity:
+        """What the engine is to compute, by CUDA."""
+        cuda = CudaOptions(device=self.options.device, memory_limit=self.options.memory_limit)
+        return EngineParity(
+            self.files.graph,
+            axes={name: one.best for name, one in self.axes.items()},
+            open_reference=lambda: open_graph(cuda.onnxruntime_providers(), None),
+        )
 
     def _open_kept(self, folder: Path, open_graph: OpenGraph) -> "InferenceSession | None":
         try:

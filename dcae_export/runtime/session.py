@@ -13,7 +13,7 @@ from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
 from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs
 from dcae_export.runtime.device import Device
-from dcae_export.runtime.engine_session import EnginePlan
+from dcae_export.runtime.engine_session import EnginePlan, OpenGraph
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
 from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu, placed_nodes
@@ -52,7 +52,7 @@ class Session:
         threads: int | None = None,
         axes: Mapping[str, int] | None = None,
     ) -> None:
-        """Load the graph; its weights are mapped from disk.
+        """Load the graph; its weights are mapped from disk. With TensorRT, an engine is built if none is kept.
 
         Args:
             files: The graph, checked by ``Bundle.check_graph``.
@@ -63,6 +63,7 @@ class Session:
         Raises:
             UsageError: The engine's profile is not one that the graph takes.
             ProviderError: The provider is not there, does not load, or does not run the graph.
+            ParityError: A new engine of TensorRT does not compute what the graph says.
             BundleError: ONNX Runtime does not accept the graph.
             ResourceError: The weights do not fit in memory.
         """
@@ -78,24 +79,12 @@ class Session:
         if isinstance(provider, TensorRtOptions):
             self._engine = EnginePlan.of(files, provider, axes=axes or {})
 
-        def open_graph(
-            providers: list[ProviderEntry], context: Path | None = None
-        ) -> "InferenceSession":
-            options = session_options(threads=threads)
-            options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
-            options.add_session_config_entry(RECORD_PLACEMENT, "1")
-            return load_onnxruntime().InferenceSession(
-                files.model if context is None else str(context),
-                options,
-                providers=providers,
-                enable_fallback=0,  # Else it prints a line and tries another provider.
-            )
-
+        open_graph = graph_opener(files, threads=threads)
         try:
             # Loading copies and frees most weights, which the C library would keep (docs/log.md).
             with freed_blocks_returned():
                 self._session = (
-                    open_graph(provider.onnxruntime_providers())
+                    open_graph(provider.onnxruntime_providers(), None)
                     if self._engine is None
                     else self._engine.open(open_graph)
                 )
@@ -281,6 +270,23 @@ def axes_of(graph: Graph, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str
         if port.name in inputs:
             found.update(port.axes(inputs[port.name].shape) or {})
     return found
+
+
+def graph_opener(files: GraphFiles, *, threads: int | None = None) -> OpenGraph:
+    """How ONNX Runtime opens a graph, or a finished engine of it, once its providers are known."""
+
+    def open_graph(providers: list[ProviderEntry], context: Path | None) -> "InferenceSession":
+        options = session_options(threads=threads)
+        options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(files.path.parent.resolve()))
+        options.add_session_config_entry(RECORD_PLACEMENT, "1")
+        return load_onnxruntime().InferenceSession(
+            files.model if context is None else str(context),
+            options,
+            providers=providers,
+            enable_fallback=0,  # Else it prints a line and tries another provider.
+        )
+
+    return open_graph
 
 
 def session_options(*, threads: int | None) -> "SessionOptions":

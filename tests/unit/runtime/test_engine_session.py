@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bundle_factory import write_tiny_bundle
 from fake_nvidia import FakeMachine, FakeSession, use_machine
 
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import ProviderError
+from dcae_export.errors import ParityError, ProviderError
 from dcae_export.runtime import engine_key
 from dcae_export.runtime.engine_session import CONTEXT_NAME, EnginePlan
 from dcae_export.runtime.provider_options import AxisProfile, TensorRtOptions
 
 AXES = {"batch": 2, "height": 3, "width": 3}
+PICTURES = np.random.default_rng(0).uniform(-1, 1, (2, 3, 6, 6)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -30,16 +32,19 @@ def files(tmp_path):
 class Builder:
     """TensorRT's provider: reads the engine that is there, or writes one."""
 
-    def __init__(self, unreadable: int = 0) -> None:
+    def __init__(self, gives=None) -> None:
         self.calls: list[str] = []
         self.folders: list[Path] = []
-        self.unreadable = unreadable
+        self.unreadable = 0
+        self.gives = PICTURES if gives is None else gives
 
     def __call__(self, providers, context):
-        (_, options), _ = providers
+        (name, options), *_ = providers
+        if name == "CUDAExecutionProvider":
+            return FakeSession([], {}, gives=PICTURES)
         if context is not None:
             self.calls.append(f"load {context.name}")
-            return FakeSession([], {})
+            return FakeSession([], {}, gives=self.gives)
         folder = Path(options["trt_engine_cache_path"])
         self.folders.append(folder)
         engine = folder / "graph_0_sm90.engine"
@@ -52,7 +57,7 @@ class Builder:
         else:
             self.calls.append("build")
             engine.write_bytes(b"engine")
-        return FakeSession([], {})
+        return FakeSession([], {}, gives=self.gives)
 
 
 def plan(files, tmp_path, axes=AXES, **options) -> EnginePlan:
@@ -118,6 +123,8 @@ def test_a_build_that_fails_is_not_tried_again(files, tmp_path):
     calls = []
 
     def fail(providers, context):
+        if len(providers) == 1:
+            return Builder()(providers, context)
         calls.append(providers)
         raise RuntimeError("TensorRT EP failed to deserialize engine.")
 
@@ -162,9 +169,36 @@ def test_timings_are_kept_beside_the_engines_if_they_are_to_be(files, tmp_path, 
     seen = []
 
     def build(providers, context):
+        if len(providers) == 1:
+            return Builder()(providers, context)
         seen.append(providers[0][1])
         Path(providers[0][1]["trt_engine_cache_path"], "a.engine").touch()
-        return FakeSession([], {})
+        return FakeSession([], {}, gives=PICTURES)
 
     plan(files, tmp_path, timing_cache=keeps).open(build)
     assert ("trt_timing_cache_path" in seen[0]) is keeps
+
+
+OFF = {
+    "not a number": np.full_like(PICTURES, np.nan),
+    "beyond float16": np.where(PICTURES > 0.9, np.float32(np.inf), PICTURES),
+    "black": np.zeros_like(PICTURES),
+    "39 dB": PICTURES + np.float32(2 * 10 ** (-39 / 20)),
+}
+
+
+@pytest.mark.parametrize("gives", OFF.values(), ids=OFF)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_an_engine_that_computes_something_else_is_not_kept(files, tmp_path, gives, precision):
+    wanted = plan(files, tmp_path, precision=precision)
+    with pytest.raises(
+        ParityError, match=rf"decoder\.onnx: TensorRT's engine in {precision} is off"
+    ):
+        wanted.open(Builder(gives))
+    assert wanted.cache.find(wanted.key) is None
+
+
+def test_an_engine_within_float16s_bounds_is_kept(files, tmp_path):
+    wanted = plan(files, tmp_path, precision="fp16")
+    wanted.open(Builder(PICTURES + np.float32(2 * 10 ** (-42 / 20))))
+    assert wanted.cache.find(wanted.key) is not None

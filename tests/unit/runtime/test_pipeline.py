@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_factory import edit_manifest
+from fake_nvidia import FakeMachine, use_machine
 from gaussian_data import UVIT
 from generation_factory import GRID, fix_sizes, write_generating_bundle
 
 from dcae_export.errors import BundleError, ResourceError
 from dcae_export.runtime.pipeline import Pipeline
+from dcae_export.runtime.provider_options import CudaOptions
 
 LABELS = [0, 3, 1]
 
@@ -69,6 +71,34 @@ def test_the_largest_square_that_fits_is_the_largest(bundle):
         Pipeline.open(bundle, memory_limit=limit).generate([1], size=(16, 16))
     with pytest.raises(ResourceError, match="up to 8x8 fit"):
         Pipeline.open(bundle, memory_limit=limit - 1).generate([1], size=(16, 16))
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 3])
+def test_a_call_makes_as_many_pictures_as_the_memory_holds(bundle, expected, pictures):
+    # Both halves of guidance: two rows for each picture.
+    limit = Pipeline.open(bundle)._forecast(GRID, 2 * pictures)
+    fitted = Pipeline.open(bundle, memory_limit=limit)
+    assert fitted.evaluations(len(LABELS)) == 3 * -(-len(LABELS) // pictures)
+    assert np.array_equal(fitted.generate(LABELS, seed=5), expected)
+
+
+def test_what_not_even_one_picture_fits_in_is_refused(bundle):
+    limit = Pipeline.open(bundle)._forecast(GRID, 2)
+    with pytest.raises(ResourceError, match="GiB of memory"):
+        Pipeline.open(bundle, memory_limit=limit - 1).generate(LABELS, seed=5)
+
+
+def test_on_a_gpu_the_memory_is_that_of_the_gpu(bundle, monkeypatch):
+    use_machine(monkeypatch, FakeMachine(free=Pipeline.open(bundle)._forecast(GRID, 2)))
+    on_gpu = Pipeline.open(bundle, provider=CudaOptions())
+    assert on_gpu.evaluations(len(LABELS)) == 3 * len(LABELS)
+    assert Pipeline.open(bundle).evaluations(len(LABELS)) == 3
+
+
+def test_the_lower_of_two_limits_bounds_the_gpus_arena(bundle):
+    pipeline = Pipeline.open(bundle, provider=CudaOptions(memory_limit=5), memory_limit=4)
+    assert pipeline._provider == CudaOptions(memory_limit=4)
+    assert Pipeline.open(bundle, provider=CudaOptions(memory_limit=5))._provider.memory_limit == 5
 
 
 def test_a_picture_cannot_be_varied_without_an_encoder(bundle):

@@ -103,6 +103,7 @@ def _build_all(
     from dcae_export.runtime.engine_build import build_engine
     from dcae_export.runtime.engine_session import EnginePlan
     from dcae_export.runtime.provider import Provider, require_listed
+    from dcae_export.runtime.session import graph_opener
     from dcae_export.runtime.shared_libraries import require_libraries
     from dcae_export.runtime.trial_run import trial_axes
 
@@ -112,14 +113,17 @@ def _build_all(
     with Progress("building", steps=len(bundle.manifest.graphs)) as progress:
         for name in bundle.manifest.graphs:
             axes = trial_axes(bundle.manifest, name, size=size, batch=batch)
-            plan = EnginePlan.of(bundle.check_graph(name), options, axes=axes)
+            files = bundle.check_graph(name)
+            plan = EnginePlan.of(files, options, axes=axes)
 
             def on_progress(phase: str, done: int, steps: int, name: str = name) -> None:
                 progress.stage(f"{name}: {phase}, {done} of {steps}")
 
             progress.stage(f"{name}: reading its graph")
             begun_s = time.monotonic()
-            built[name] = build_engine(plan, on_progress=on_progress, wait=wait)
+            built[name] = build_engine(
+                plan, open_graph=graph_opener(files), on_progress=on_progress, wait=wait
+            )
             print_note(f"{name}: ready after {time.monotonic() - begun_s:.0f} s")
             progress.advance()
     return built
