@@ -160,17 +160,20 @@ def gpu_cases(pairs: Sequence[Pair], parts: Sequence[str], sizes: Sequence[int])
 class GpuBenchmark:
     """Where cells come from and go to.
 
-    ``seconds`` is how long new cells are begun; ``batches`` and ``runs`` are those of a measurement.
+    ``seconds`` is how long new cells are begun; ``batches`` and ``runs`` are those of a measurement. ``absent`` says
+    why nothing can be run here at all. ``least_side`` is that of the bundles whose encoders and decoders run at all sizes.
     """
 
     artifacts: Artifacts
     results: Results
     provider: str
     contestants: Sequence[Contestant] = CONTESTANTS
+    absent: str | None = None
     seconds: float | None = None
     batches: Sequence[int] = BATCHES
     runs: int = 3
     product_side: int = PRODUCT_SIDE
+    least_side: int = HEADLINE_SIDE
     begun: float = field(default_factory=time.monotonic, init=False)
     described: dict[str, dict[str, object]] = field(default_factory=dict, init=False)
 
@@ -220,21 +223,17 @@ class GpuBenchmark:
                 self._cell(
                     "headline",
                     key,
-                    lambda pair=(compressed, baseline), published=published, one=contestant: {
-                        **self._speed_up(pair, one),
-                        "published_on_h100": published,
-                    },
+                    lambda pair=(compressed, baseline), one=contestant: self._speed_up(pair, one),
+                    published=published,
                 )
         for compressed, baseline, published in training_pairs:
             self._cell(
                 "training",
                 f"{compressed} against {baseline}",
-                lambda pair=(compressed, baseline), published=published: {
-                    **measure_training_pair(
-                        *pair, tokens=tokens, rounds=self.runs, precision="fp16"
-                    ),
-                    "published_on_h100": published,
-                },
+                lambda pair=(compressed, baseline): measure_training_pair(
+                    *pair, tokens=tokens, rounds=self.runs, precision="fp16"
+                ),
+                published=published,
             )
 
     @property
@@ -242,13 +241,19 @@ class GpuBenchmark:
         """Whether no new cell is begun."""
         return self.seconds is not None and time.monotonic() - self.begun > self.seconds
 
-    def _cell(self, section: str, key: str, measure: Measurement) -> None:
+    def _cell(
+        self, section: str, key: str, measure: Measurement, *, published: float | None = None
+    ) -> None:
         if self.is_over or not self.results.wants(section, key):
             return
+        cell: dict[str, object] = {"not_run": self.absent}
         try:
-            cell = measure()
+            if self.absent is None:
+                cell = measure()
         except (WorkerError, DcaeError) as error:
             cell = {"not_run": str(error)}
+        if published is not None:
+            cell["published_on_h100"] = published
         self.results.put(section, key, cell)
 
     def _measured(self, case: GpuCase, contestant: Contestant) -> dict[str, object]:
@@ -273,7 +278,7 @@ class GpuBenchmark:
         files = None
         if contestant.library == "onnxruntime":
             # Encoders and decoders take any size.
-            side = case.side if case.part == "step" else HEADLINE_SIDE
+            side = case.side if case.part == "step" else self.least_side
             files = str(self._bundle(case.pair, side, contestant.graph_precision))
         cell = self._call(
             "measure gpu network",

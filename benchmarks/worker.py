@@ -37,6 +37,7 @@ TASKS = {
     "measure gpu network": "benchmarks.tasks.gpu:measure_network",
     "measure gpu image": "benchmarks.tasks.gpu:measure_image",
     "measure gpu loops": "benchmarks.tasks.gpu:measure_loops",
+    "plot gpu": "benchmarks.gpu_plot:plot",
     "session options": "benchmarks.tasks.session_options:measure_options",
     "train steps": "benchmarks.tasks.training:train_steps",
     "draw study pictures": "benchmarks.study_pictures:write_pictures",

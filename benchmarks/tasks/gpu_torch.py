@@ -163,7 +163,7 @@ class TorchPipeline:
                 self._guided,
                 self._table,
                 torch.tensor(labels),
-                noise=lambda stream: torch.randn(shape),
+                noise=lambda _: torch.randn(shape),
             )
         latents = latents / self._latent.scaling_factor + self._latent.shift
         images = self._decoder(latents.to(self._dtype)).float()
