@@ -101,7 +101,12 @@ def test_a_graph_of_a_fixed_batch_runs_full(tmp_path):
 def test_a_run_that_begins_late_stands_in_for_the_history_that_it_lacks(tmp_path, noise_scale):
     first = Row(t=900, m=(1, 0.5), x=(0.5, 0.25), base="x")
     late = Row(
-        t=500, m=(1, -0.5), x=(0.5, 0.25, 0.125), base=(0.5, 0.25, 1), s=noise_scale, start=(0.8, 0.6)
+        t=500,
+        m=(1, -0.5),
+        x=(0.5, 0.25, 0.125),
+        base=(0.5, 0.25, 1),
+        s=noise_scale,
+        start=(0.8, 0.6),
     )
     last = Row(t=100, m=(0.25, 1), x=(0.5, 1, 0.25, 0.125))
     table = Table(init=1, rows=(first, late, last))
