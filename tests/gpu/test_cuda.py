@@ -15,7 +15,7 @@ from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.guidance import GuidedNetwork
 from dcae_export.runtime.nvidia_gpu import find_gpus, free_memory
 from dcae_export.runtime.pipeline import Pipeline
-from dcae_export.runtime.provider import Provider, require_listed
+from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.provider_options import CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
@@ -94,17 +94,15 @@ def test_the_session_runs_where_it_was_asked_to(bundle):
 
 
 def test_tensorrt_runs_or_says_what_is_missing(bundle):
+    files = Bundle.open(bundle).check_graph("decoder")
+    axes = {"batch": 1, "height": SIDE // 64, "width": SIDE // 64}
     try:
-        require_listed(Provider.TENSORRT)
-        opened = Session(
-            Bundle.open(bundle).check_graph("decoder"),
-            provider=TensorRtOptions(),
-            axes={"batch": 1, "height": 8, "width": 8},
-        )
+        session = Session(files, provider=TensorRtOptions(), axes=axes)
     except ProviderError as error:
-        assert "tensorrt" in str(error).lower()
+        found = str(error)
     else:
-        assert opened._session.get_providers()[0] == Provider.TENSORRT.onnxruntime_name
+        found = session._session.get_providers()[0]
+    assert "tensorrt" in found.lower()
 
 
 @with_every_options
