@@ -175,6 +175,7 @@ class GpuBenchmark:
     product_side: int = PRODUCT_SIDE
     least_side: int = HEADLINE_SIDE
     begun: float = field(default_factory=time.monotonic, init=False)
+    failed: dict[str, WorkerError] = field(default_factory=dict, init=False)
     described: dict[str, dict[str, object]] = field(default_factory=dict, init=False)
 
     def measure(self, cases: Sequence[GpuCase]) -> None:
@@ -320,15 +321,8 @@ class GpuBenchmark:
             batch = STEP_BATCHES.get((one.name, one.autoencoder), GUIDED_BATCH) // GUIDED_BATCH
             files = None
             if contestant.library == "onnxruntime":
-                files = str(
-                    self.artifacts.on_device(
-                        own.autoencoder,
-                        own.transformer,
-                        case.side,
-                        contestant.graph_precision,
-                        alone=own not in PAIRS,
-                    )
-                )
+                precision, alone = contestant.graph_precision, own not in PAIRS
+                files = str(self._bundle(own, case.side, precision, alone=alone))
             reference = self.artifacts.folder / "gpu" / "references" / f"headline {one}.npy"
             reference.parent.mkdir(parents=True, exist_ok=True)
             cell = self._call(
@@ -360,8 +354,18 @@ class GpuBenchmark:
             self.described[key] = {**case.network, **found}
         return self.described[key]
 
-    def _bundle(self, pair: Pair, side: int, precision: str) -> Path:
-        return self.artifacts.on_device(pair.autoencoder, pair.transformer, side, precision)
+    def _bundle(self, pair: Pair, side: int, precision: str, *, alone: bool = False) -> Path:
+        key = f"{pair}, {side}, {precision}, {alone}"
+        # What could not be exported for one column cannot be for the next.
+        if key in self.failed:
+            raise self.failed[key]
+        try:
+            return self.artifacts.on_device(
+                pair.autoencoder, pair.transformer, side, precision, alone=alone
+            )
+        except WorkerError as error:
+            self.failed[key] = WorkerError(f"export of {pair} in {precision}: {error}")
+            raise self.failed[key] from error
 
     def _call(self, task: str, **arguments: object) -> dict[str, object]:
         cache = {"TORCHINDUCTOR_CACHE_DIR": str(self.artifacts.folder / "inductor")}

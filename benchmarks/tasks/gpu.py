@@ -1,5 +1,6 @@
 """Tasks of the GPU benchmark, each in a process of its own."""
 
+import dataclasses
 import gc
 import importlib
 import statistics
@@ -91,8 +92,13 @@ def export_bundle(
     """A bundle for target cuda with random weights, that makes pictures of ``side`` pixels."""
     exporter = importlib.import_module("dcae_export.export.exporter")
     source = importlib.import_module("dcae_export.models.source")
+    checkpoint = source.resolve("random:0", variant=autoencoder)
+    if checkpoint.config.scaling_factor is None:
+        # That of the demo's autoencoder comes from its training.
+        config = dataclasses.replace(checkpoint.config, scaling_factor=1.0)
+        checkpoint = dataclasses.replace(checkpoint, config=config)
     exporter.export(
-        source.resolve("random:0", variant=autoencoder),
+        checkpoint,
         Path(folder),
         _options(transformer, autoencoder, side, precision),
         transformer=exporter.TransformerExport(

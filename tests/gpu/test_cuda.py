@@ -1,5 +1,6 @@
 """Bundles on an NVIDIA GPU: what they compute, that they run there, that memory stays flat."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,11 @@ with_every_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OP
 def bundle(request, tmp_path_factory) -> Path:
     """Random weights, for target cuda."""
     transformer = resolve_transformer("random:0", name="usit-demo", autoencoder="f64-demo")
+    autoencoder = resolve("random:0", variant="f64-demo")
+    # The demo's comes from its training.
+    config = dataclasses.replace(autoencoder.config, scaling_factor=1.0)
     return export(
-        resolve("random:0", variant="f64-demo"),
+        dataclasses.replace(autoencoder, config=config),
         tmp_path_factory.mktemp(request.param) / "bundle",
         ExportOptions(target="cuda", precision=request.param, interpolate_positions=(SIDE, SIDE)),
         transformer=TransformerExport(checkpoint=transformer, samplers=("euler:20",)),
