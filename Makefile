@@ -8,16 +8,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-UNIT := not integration and not slow and not soak
-TEST := not slow and not soak
+UNIT := not integration and not slow and not soak and not gpu
+TEST := not slow and not soak and not gpu
 
 # $(call step,NAME,COMMAND): run a command, then say how long it took.
 step = @TIMEFORMAT="== $(1): %1R s"; time $(2)
 
-.PHONY: help setup fix check static unit test soak slow bench demo build clean
+.PHONY: help setup fix check static unit test test-gpu soak slow bench bench-gpu demo demo-model build clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.dev-installed ## Make .venv with everything that development needs (done once)
 
@@ -43,6 +43,9 @@ test: setup ## All of check, then the integration tests: exports, runs, kills, w
 	$(call step,static checks,$(MAKE) --no-print-directory static)
 	$(call step,tests,$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(TEST)")
 
+test-gpu: setup ## On an NVIDIA GPU, with ONNX Runtime's wheel for it: parity, strictness, flat memory
+	$(BIN)/python -m pytest -n 0 -m gpu tests/gpu
+
 soak: setup ## Kill and repeat in the full numbers
 	$(BIN)/python -m pytest -m soak
 
@@ -52,24 +55,19 @@ slow: setup ## Published sizes: gigabytes of memory, many minutes
 bench: setup ## Time and memory against PyTorch and a plain export
 	$(BIN)/python -m benchmarks.run autoencoder
 
-demo: $(VENV)/.demo-installed ## Export f32 offline, reconstruct a photograph, generate, print the parity matrix
-	@mkdir -p demo
-	$(BIN)/python -c "from skimage import data, io; io.imsave('demo/astronaut.png', data.astronaut())"
-	$(BIN)/dcae-export --variant f32 --transformer uvit-s --sampler dpmpp-2m:8 --weights random:0 --out demo/f32 --force
-	$(BIN)/dcae reconstruct demo/f32 demo/astronaut.png --out demo/astronaut-back.png --force
-	$(BIN)/dcae generate demo/f32 --label 88 --seed 0 --out demo/generated.png --force
-	$(BIN)/dcae parity demo/f32
-	@echo
-	@echo "photograph:     demo/astronaut.png"
-	@echo "reconstruction: demo/astronaut-back.png"
-	@echo "generated:      demo/generated.png"
-	@echo "The weights are random, so both pictures are noise: what the matrix shows is that this machine"
-	@echo "computes what PyTorch computes. With the published weights: $(BIN)/dcae-export --variant f32"
+bench-gpu: setup ## Networks on an NVIDIA GPU beside PyTorch; it goes on where it was ended
+	$(BIN)/python -m benchmarks.run gpu
+
+demo: $(VENV)/.demo-installed ## The demo model, offline: reconstruct a photograph, generate, print the parity matrix
+	$(BIN)/python -m recipes.demo.walkthrough --out demo
+
+demo-model: setup ## Train the demo model and put it into the package: hours on two cores, restartable
+	$(BIN)/python -m recipes.demo.train --folder demo-model
 
 build: setup ## Build wheel and sdist into dist/
 	$(BIN)/python -m build --no-isolation
 
-clean: ## Remove what the other targets made, except .venv
+clean: ## Remove what the other targets made, except .venv and demo-model
 	rm -rf build dist demo *.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

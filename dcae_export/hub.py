@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dcae_export.errors import HubError, ResourceError
+from dcae_export.user_cache import cache_root
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 # Where huggingface_hub keeps what it knows of a folder: hashes and the revision, to fetch only what changed.
@@ -23,14 +24,8 @@ def is_repository_name(text: str) -> bool:
 
 
 def cache_folder(repository: str) -> Path:
-    """Where a repository is kept unless told otherwise.
-
-    ``DCAE_CACHE``, or ``dcae-export`` in ``XDG_CACHE_HOME`` (``~/.cache``), and below it ``hub/ORG--NAME``.
-    """
-    own = os.environ.get("DCAE_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    root = Path(own) if own else Path(shared) / "dcae-export"
-    return root.expanduser() / "hub" / repository.replace("/", "--")
+    """Where a repository is kept unless told otherwise: ``hub/ORG--NAME`` in the user's cache."""
+    return cache_root() / "hub" / repository.replace("/", "--")
 
 
 def fetch(repository: str, *, into: Path | None = None, allow: tuple[str, ...]) -> Path:

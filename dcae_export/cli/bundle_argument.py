@@ -7,6 +7,7 @@ import click
 from dcae_export.errors import HubError
 
 bundle_argument = click.argument("bundle", metavar="BUNDLE")
+optional_bundle_argument = click.argument("bundle", metavar="[BUNDLE]", required=False)
 
 
 def locate_bundle(name: str) -> Path:

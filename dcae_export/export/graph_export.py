@@ -21,7 +21,7 @@ from dcae_export.bundle.manifest import (
     Simplification,
 )
 from dcae_export.bundle.reader import GraphFiles
-from dcae_export.errors import ParityError
+from dcae_export.errors import ExportError, ParityError
 from dcae_export.export.activation_memory import activation_bytes, attention_bytes
 from dcae_export.export.float16_ranges import judge_mixed
 from dcae_export.export.gate import Case, judge, reference_case
@@ -92,7 +92,8 @@ def export_graph(
 ) -> ExportedGraph:
     """Export ``job`` into the folder ``staging``.
 
-    The module is rewritten in place. A simplifier's result that loses parity is not used.
+    The module is rewritten in place. A simplifier's result that loses parity, or has what no graph may have, is not
+    used.
 
     Raises:
         ParityError: The saved graph does not compute what PyTorch computes, or leaves the range of float16.
@@ -122,13 +123,14 @@ def export_graph(
     progress(f"{job.name}: writing and comparing with PyTorch")
     try:
         graph, parity = _save_and_judge(job, simplified.model, destination, expected)
-    except ParityError:
+    except (ParityError, ExportError) as error:
         if not simplified.used:
             raise
+        lost = "parity" if isinstance(error, ParityError) else "the structure"
         simplified = Simplified(
             model=model,
             used=False,
-            outcome=f"{options.simplifier} lost parity",
+            outcome=f"{options.simplifier} lost {lost}",
             nodes_before=simplified.nodes_before,
             nodes_after=simplified.nodes_before,
         )

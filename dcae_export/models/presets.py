@@ -216,7 +216,7 @@ PRESETS: dict[str, Preset] = {
     "dc-ae-f64c64-demo": Preset(
         config=_DEMO,
         repository=None,
-        summary="64x, 64 channels, small, for drawn pictures",
+        summary="64x, 64 channels, small, for drawn pictures, with a U-ViT",
     ),
     "sd-f8": Preset(
         config=_sd_vae(4, 4, 0.18215),

@@ -1,4 +1,4 @@
-"""Find the weights that a user means: random ones, a local copy, or a repository of the hub."""
+"""Find the weights that a user means: random or shipped ones, a local copy, or a repository of the hub."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,8 +10,14 @@ from dcae_export.models.checkpoint_folder import STEMS
 from dcae_export.models.finished_run import is_run, model_of, trains_transformer
 from dcae_export.models.identity import CUSTOM, has_graph_of
 from dcae_export.models.presets import PRESETS, preset_name
+from dcae_export.models.shipped import (
+    AUTOENCODER_NAME,
+    TRANSFORMER_NAME,
+    shipped_part,
+    source_name,
+)
 from dcae_export.models.tensor_files import INDEX_SUFFIX, SUFFIXES
-from dcae_export.models.transformer_presets import transformer_preset
+from dcae_export.models.transformer_presets import transformer_name, transformer_preset
 from dcae_export.models.transformer_weights import (
     TransformerCheckpoint,
     load_transformer_checkpoint,
@@ -47,7 +53,7 @@ class _Found:
 def resolve(
     weights: str | None, *, variant: str | None, option: str = _WEIGHTS
 ) -> AutoencoderCheckpoint:
-    """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official one.
+    """The checkpoint for ``random:SEED``, a file, a folder or ORG/NAME; None is the variant's official or shipped one.
 
     A folder may be that of a finished training run: it holds no published preset, and has a scaling factor of
     its own; ``variant`` says which graph it must have. ``option`` is what the user names weights by.
@@ -59,22 +65,18 @@ def resolve(
         RefusedError: A pickle that holds more than tensors.
     """
     if weights is None:
-        if variant is None:
-            raise UsageError(f"say which weights: a variant, or {option}")
-        repository = _official_repository(preset_name(variant), option)
-        found = _on_hub(repository, _ways_on(option))
-    elif is_random(weights):
+        return _official(variant, option)
+    if is_random(weights):
         seed = seed_of(weights)
         if variant is None:
             raise UsageError(f"{weights}: say of which variant")
         return random_checkpoint(variant, seed=seed)
-    else:
-        found = _find(weights, _ways_on(option))
-        if found.of_run and trains_transformer(Path(found.source)):
-            raise WeightsError(
-                f"{weights}: a run that trained a transformer, which dcae export takes by --transformer-weights; "
-                f"{option} names an autoencoder's"
-            )
+    found = _find(weights, _ways_on(option))
+    if found.of_run and trains_transformer(Path(found.source)):
+        raise WeightsError(
+            f"{weights}: a run that trained a transformer, which dcae export takes by --transformer-weights; "
+            f"{option} names an autoencoder's"
+        )
     checkpoint = load_checkpoint(found.path, variant=None if found.of_run else variant)
     if found.of_run and variant is not None and not has_graph_of(checkpoint.config, variant):
         raise WeightsError(
@@ -92,7 +94,7 @@ def resolve_transformer(
     autoencoder: str | None,
     option: str = _WEIGHTS,
 ) -> TransformerCheckpoint:
-    """The same for a diffusion transformer; None is the published one of that name.
+    """The same for a diffusion transformer; None is the published or shipped one of that name.
 
     Args:
         weights: As for ``resolve``.
@@ -114,6 +116,8 @@ def resolve_transformer(
             return random_transformer_checkpoint(
                 name, autoencoder=autoencoder, seed=seed_of(weights)
             )
+        if transformer_name(name, autoencoder=autoencoder) == TRANSFORMER_NAME:
+            return shipped_transformer()
         repository = _published_transformer(name, autoencoder, option)
         found = _on_hub(repository, _ways_on(option))
     else:
@@ -125,6 +129,39 @@ def resolve_transformer(
             )
     checkpoint = load_transformer_checkpoint(found.path, name=name, autoencoder=autoencoder)
     return dataclasses.replace(checkpoint, source=found.source)
+
+
+def shipped_transformer() -> TransformerCheckpoint:
+    """The transformer that comes with this package, for the latents of the shipped autoencoder.
+
+    Raises:
+        WeightsError: It is missing or damaged.
+    """
+    checkpoint = load_transformer_checkpoint(shipped_part("transformer"))
+    return dataclasses.replace(
+        checkpoint, preset=TRANSFORMER_NAME, source=source_name("transformer")
+    )
+
+
+def _official(variant: str | None, option: str) -> AutoencoderCheckpoint:
+    if variant is None:
+        raise UsageError(f"say which weights: a variant, or {option}")
+    name = preset_name(variant)
+    if name == AUTOENCODER_NAME:
+        return _shipped_autoencoder()
+    found = _on_hub(_official_repository(name, option), _ways_on(option))
+    return dataclasses.replace(load_checkpoint(found.path, variant=variant), source=found.source)
+
+
+def _shipped_autoencoder() -> AutoencoderCheckpoint:
+    folder = shipped_part("autoencoder")
+    # Its scaling factor was measured by its training, so no preset has its configuration.
+    checkpoint = load_checkpoint(folder)
+    if not has_graph_of(checkpoint.config, AUTOENCODER_NAME):
+        raise WeightsError(f"{folder}: is no {AUTOENCODER_NAME}; install dcae-export again")
+    return dataclasses.replace(
+        checkpoint, preset=AUTOENCODER_NAME, source=source_name("autoencoder")
+    )
 
 
 def _published_transformer(name: str, autoencoder: str, option: str) -> str:

@@ -23,6 +23,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import BundleError, ParityError, ResourceError, UsageError
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.device_memory import memory_for
+from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
@@ -30,9 +31,8 @@ from dcae_export.runtime.memory import return_free_memory
 from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
-from dcae_export.sampling.table import Table, sample
+from dcae_export.sampling.table import OnStep, Table, sample
 
-OnStep = Callable[[int, int], bool | None]
 Latents = NDArray[np.float32]
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -46,7 +46,8 @@ _ARRAYS_PER_ROW = 24
 class Pipeline:
     """A bundle with a transformer. One seed gives one image: image i of a request draws from seed + i.
 
-    One session is alive at a time: the transformer is released before the decoder is loaded.
+    One session is alive at a time: the transformer is released before the decoder is loaded. On a GPU the latents
+    stay there from the first evaluation to the last.
 
     ```python
     pipeline = Pipeline.open("dc-ae-f64c128-in-1.0-uvit-h-in-512px")
@@ -78,6 +79,8 @@ class Pipeline:
         limits = [one for one in (memory_limit, provider.memory_limit) if one is not None]
         self._provider = replace(provider, memory_limit=min(limits, default=None))
         self._keep_sessions = keep_sessions
+        # Until a request says how much it takes.
+        self._keeps = keep_sessions
         self._autoencoder = Autoencoder(bundle, provider=self._provider, threads=threads)
         self._transformer: Session | None = None
         self._gpu_memory: int | None = None
@@ -103,7 +106,7 @@ class Pipeline:
             memory_limit: Bytes that a run may take beside what the process holds already, of the GPU where one is
                 used; None is what is left.
             keep_sessions: Keep the transformer and the decoder loaded from one call to the next: faster, and
-                both are in memory at once.
+                both are in memory at once. Where the limit does not hold both, each is released after its part.
             verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
 
         Raises:
@@ -273,10 +276,11 @@ class Pipeline:
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
         session = self._open_transformer(per_call * (2 if guided else 1), grid)
+        draw = sample if session.device.kind == "cpu" else sample_on_device
         try:
             return np.concatenate(
                 [
-                    sample(
+                    draw(
                         table,
                         network=GuidedNetwork(
                             session=session,
@@ -376,16 +380,20 @@ class Pipeline:
         most = min(images, IMAGES_PER_CALL, self._graph("transformer").ranges["batch"].max // rows)
         available = self._available()
         for count in range(most, 1, -1):
-            needed = self._forecast(grid, count * rows)
-            if needed is None or available is None or needed <= available:
+            needs = self._forecast(grid, count * rows)
+            if needs is None or available is None or max(needs) <= available:
                 return count
         return min(most, 1)
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
-        """One session is alive at a time, so the larger one decides, unless both are kept."""
+        """One session is alive at a time where both do not fit, so the larger one decides."""
         available = self._available()
-        needed = self._forecast(grid, rows)
-        if needed is None or available is None or needed <= available:
+        needs = self._forecast(grid, rows)
+        if needs is None or available is None:
+            return
+        self._keeps = self._keep_sessions and sum(needs) <= available
+        needed = max(needs)
+        if needed <= available:
             return
         factor = self._autoencoder.downsample
         side = factor * self._fitting_side(max(grid), rows, available)
@@ -411,14 +419,14 @@ class Pipeline:
         sides = range(patch, below, patch)
 
         def needed(side: int) -> float:
-            forecast = self._forecast((side, side), rows)
-            return math.inf if forecast is None else forecast
+            return max(self._forecast((side, side), rows) or [math.inf])
 
         # What is needed grows with the side.
         fitting = bisect.bisect_right(sides, available, key=needed)
         return sides[fitting - 1] if fitting else 0
 
-    def _forecast(self, grid: tuple[int, int], rows: int) -> int | None:
+    def _forecast(self, grid: tuple[int, int], rows: int) -> list[int] | None:
+        """What the transformer and the decoder need, weights and a run of each; None for a grid that they do not take."""
         needs: list[int] = []
         batches: dict[GraphName, int] = {"transformer": rows, "decoder": 1}
         for name, batch in batches.items():
@@ -429,7 +437,7 @@ class Pipeline:
             needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
         latent = 4 * self.bundle.manifest.latent.channels * math.prod(grid)
         needs[0] += _ARRAYS_PER_ROW * rows * latent
-        return sum(needs) if self._keep_sessions else max(needs)
+        return needs
 
     def _scale(self) -> tuple[np.float32, np.float32]:
         latent = self.bundle.manifest.latent
@@ -482,12 +490,13 @@ class Pipeline:
                 threads=self._threads,
                 axes=axes,
             )
-            if self._keep_sessions:
+            if self._keeps:
                 self._transformer = session
             return session
 
     def _release(self) -> None:
-        if not self._keep_sessions:
+        if not self._keeps:
+            self._transformer = None
             self._autoencoder.close()
             return_free_memory()
 

@@ -1,6 +1,7 @@
 """Run one graph of a bundle: named arrays in, named arrays out, checked against the manifest."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
+from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs
+from dcae_export.runtime.device import Device
 from dcae_export.runtime.engine_session import EnginePlan, OpenGraph
 from dcae_export.runtime.forecast import run_bytes
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
@@ -25,6 +28,7 @@ from dcae_export.runtime.provider_failures import translate
 from dcae_export.runtime.provider_options import (
     CPU,
     CpuOptions,
+    CudaOptions,
     ProviderEntry,
     ProviderOptions,
     TensorRtOptions,
@@ -89,6 +93,17 @@ class Session:
         except Exception as error:
             raise self._translate(error, "cannot be loaded") from error
         self._require_provider()
+        self.device = Device.of(provider)
+        self._threads = threads
+        self._records = not isinstance(provider, CpuOptions) and provider.cuda_graph
+        self._bound = BoundGraphs(
+            self._session,
+            self.graph,
+            device=self.device,
+            records=self._records,
+            failure=lambda error: self._translate(error, "failed"),
+        )
+        self._beside: dict[bytes, InferenceSession] = {}
 
     def takes(self, axes: Mapping[str, int]) -> bool:
         """Whether this session runs at these values of the named axes; another engine may be needed."""
@@ -109,10 +124,90 @@ class Session:
             ParityError: An output is not finite.
         """
         axes = self._check(inputs)
+        self._require_axes(axes)
+        outputs = self._run_recorded(inputs, axes) if self._records else self._run(inputs, axes)
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise ParityError(f"{self.name}: output {name} is not finite; nothing was written")
+        return outputs
+
+    @contextlib.contextmanager
+    def bound(self, axes: Mapping[str, int]) -> Generator[BoundGraph]:
+        """The graph with its inputs and outputs on the device, for nobody else while the block runs.
+
+        Args:
+            axes: A value for each named axis, within its range.
+
+        Raises:
+            UsageError: The engine was built for others.
+            ResourceError: They, or the activations, do not fit in memory.
+        """
+        self._require_axes(axes)
+        self._require_memory(axes)
+        with self._bound.take(axes) as graph:
+            yield graph
+
+    def beside(self, model: bytes) -> "InferenceSession":
+        """A small graph of our own on the same device, opened once.
+
+        Args:
+            model: The ONNX file.
+
+        Raises:
+            DcaeError: As on opening the graph itself.
+        """
+        if model not in self._beside:
+            # TensorRT would build an engine.
+            provider = self._options
+            if not isinstance(provider, CpuOptions):
+                provider = CudaOptions(device=provider.device, memory_limit=provider.memory_limit)
+            options = session_options(threads=self._threads)
+            # What is written is what is computed, in that order.
+            levels = load_onnxruntime().GraphOptimizationLevel
+            options.graph_optimization_level = levels.ORT_DISABLE_ALL
+            try:
+                self._beside[model] = load_onnxruntime().InferenceSession(
+                    model, options, providers=provider.onnxruntime_providers(), enable_fallback=0
+                )
+            except Exception as error:
+                raise self._translate(error, "a graph beside it cannot be loaded") from error
+        return self._beside[model]
+
+    @contextlib.contextmanager
+    def failures(self, what: str) -> Generator[None]:
+        """Raise ONNX Runtime's errors inside as those of this package; ``what`` failed."""
+        try:
+            yield
+        except Exception as error:
+            raise self._translate(error, f"{what} failed") from error
+
+    def _run(
+        self, inputs: Mapping[str, NDArray[np.generic]], axes: Mapping[str, int]
+    ) -> dict[str, NDArray[np.generic]]:
+        self._require_memory(axes)
+        names = [port.name for port in self.graph.outputs]
+        try:
+            results = self._session.run(names, dict(inputs))
+        except Exception as error:
+            raise self._translate(error, "failed") from error
+        return dict(zip(names, results, strict=True))
+
+    def _run_recorded(
+        self, inputs: Mapping[str, NDArray[np.generic]], axes: Mapping[str, int]
+    ) -> dict[str, NDArray[np.generic]]:
+        with self.bound(axes) as graph:
+            for name, array in inputs.items():
+                graph.write(name, array)
+            graph.run()
+            return {name: value.numpy() for name, value in graph.outputs.items()}
+
+    def _require_axes(self, axes: Mapping[str, int]) -> None:
         if not self.takes(axes):
             raise UsageError(
                 f"{self.name}: the engine was built for other sizes; open it for {axes}"
             )
+
+    def _require_memory(self, axes: Mapping[str, int]) -> None:
         if isinstance(self._options, CpuOptions):
             # A GPU's arena holds what it had, so what is free there says nothing; its own limit does.
             require_memory(
@@ -120,16 +215,6 @@ class Session:
                 what=f"{self.name}: running at this size",
                 limit=self._options.memory_limit,
             )
-        names = [port.name for port in self.graph.outputs]
-        try:
-            results = self._session.run(names, dict(inputs))
-        except Exception as error:
-            raise self._translate(error, "failed") from error
-        outputs = dict(zip(names, results, strict=True))
-        for name, value in outputs.items():
-            if not np.isfinite(value).all():
-                raise ParityError(f"{self.name}: output {name} is not finite; nothing was written")
-        return outputs
 
     def _check(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
         expected = [port.name for port in self.graph.inputs]

@@ -43,6 +43,7 @@ def test_the_program_answers_without_heavy_imports(arguments):
     [
         "export",
         "reconstruct",
+        "generate",
         "parity",
         "train autoencoder",
         "train diffusion",

@@ -17,7 +17,7 @@ from dcae_export.errors import ParityError
 from dcae_export.evaluation.parity_matrix import Runtime, measure
 from dcae_export.export import mixed_precision
 from dcae_export.export.exporter import TransformerExport, export
-from dcae_export.export.float16_ranges import judge_mixed
+from dcae_export.export.float16_ranges import judge_mixed, wide_copy
 from dcae_export.export.gate import Case
 from dcae_export.export.options import ExportOptions
 from dcae_export.parity import FP16_LATENTS, FP16_PICTURES
@@ -116,8 +116,8 @@ def test_weights_take_half_the_bytes(wide, mixed):
         return sum(len(one.raw_data) for one in model(bundle, name).graph.initializer)
 
     # A tiny network's norms, ends and positions are a large share of it; they stay as they are.
-    for name in FIXED:
-        fixed = tuple(f"{block}.block." for block in FIXED[name])
+    for name, blocks in FIXED.items():
+        fixed = tuple(f"{block}.block." for block in blocks)
         heavy = [
             one
             for one in model(mixed, name).graph.initializer
@@ -246,8 +246,6 @@ def test_a_bias_that_was_lost_from_the_saved_file_is_found(mixed, tmp_path):
 
 
 def mixed_copy_output(saved, case: Case) -> np.ndarray:
-    from dcae_export.export.float16_ranges import wide_copy
-
     outputs, _ = wide_copy(saved).run(case.inputs)
     return outputs["image"]
 

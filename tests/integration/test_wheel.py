@@ -15,6 +15,7 @@ from autoencoders import shrink, small_checkpoint
 
 from dcae_export.export.exporter import export
 from dcae_export.export.options import ExportOptions
+from dcae_export.models import shipped
 from dcae_export.models.presets import PRESETS
 
 pytestmark = pytest.mark.integration
@@ -89,7 +90,8 @@ def package_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "dcae_export").rglob("*")
-        if path.suffix in {".py", ".json", ".yaml", ".txt", ".typed", ".jinja"}
+        if path.suffix
+        in {".py", ".json", ".yaml", ".txt", ".typed", ".jinja", ".md", ".safetensors"}
     }
 
 
@@ -105,6 +107,22 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         "dcae_export/recipes/train/fine-tune.yaml",
     } <= inside
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_demo_model_is_in_both_distributions_and_within_its_bound(distributions, wheel):
+    names = package_files()
+    demo = {name for name in names if name.startswith("dcae_export/demo/")}
+    if not shipped.FOLDER.is_dir():
+        assert not demo
+        pytest.skip("this checkout has no demo model")
+    assert {"dcae_export/demo/autoencoder", "dcae_export/demo/transformer"} == {
+        str(Path(name).parent) for name in demo if name.endswith(".safetensors")
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        assert sum(archive.getinfo(name).file_size for name in demo) <= shipped.MAX_BYTES
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert demo <= {name.partition("/")[2] for name in archive.getnames()}
 
 
 def test_the_sdist_holds_what_a_build_needs_and_no_tests(distributions):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     name="export",
     examples=(
         "dcae export --variant f64",
+        "dcae export --variant f64-demo",
         "dcae export --weights dc-ae-f32c32-sana-1.1/ --target cuda --precision fp16",
         "dcae export --variant f32 --weights random:0 --out try-it",
         "dcae export --recipe f64-2048 --size 2048x1024",
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     metavar="PATH|ORG/NAME|random:SEED",
-    help="Weights, or a finished training run.  [default: the variant's official ones, from the hub]",
+    help="Weights, or a finished training run.  "
+    "[default: the variant's official ones, from the hub; f64-demo's come with this package]",
 )
 @click.option(
     "--out",
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
 @click.option(
     "--transformer",
     help="Also a diffusion transformer: uvit-h, dit-xl, ..., or a full name of `dcae list`.  "
-    "[default: what --transformer-weights say that they are]",
+    "[default: what --transformer-weights say that they are; for f64-demo its own]",
 )
 @click.option(
     "--transformer-weights",
@@ -116,7 +118,8 @@ def command(
 ) -> None:
     """Turn a checkpoint into a verified ONNX bundle.
 
-    Every graph is compared with PyTorch as it was saved, before the bundle appears.
+    Every graph is compared with PyTorch as it was saved, before the bundle appears. --variant f64-demo needs no network:
+    a small autoencoder and a transformer for its latents come with this package.
     """
     from dcae_export.export.recipe import ExportRecipe
     from dcae_export.recipe_files import find_recipe
@@ -135,11 +138,14 @@ def command(
 def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
     """Refuse what cannot succeed before gigabytes are fetched for it."""
     from dcae_export.models.presets import PRESETS, preset_name
+    from dcae_export.models.shipped import TRANSFORMER_NAME
 
     options = recipe.options()
     target = recipe.out or _run_name(recipe)
     variant = recipe.variant
-    if not _has_transformer(recipe) and (recipe.samplers or recipe.class_names):
+    if _is_shipped_model(recipe):
+        target = target or TRANSFORMER_NAME
+    elif not _has_transformer(recipe) and (recipe.samplers or recipe.class_names):
         raise UsageError("--sampler and --class-names go with --transformer or its weights")
     if recipe.transformer is not None and not _says_what_it_is(recipe):
         name, variant = _transformer(recipe)
@@ -149,6 +155,16 @@ def _check_before_weights(recipe: "ExportRecipe", *, force: bool) -> None:
         target = target or preset_name(variant)
     if target is not None and not force and Path(target).exists():
         raise BundleError(f"{target}: exists; --force replaces it, --out names another")
+
+
+def _is_shipped_model(recipe: "ExportRecipe") -> bool:
+    """Whether the demo model is meant, whose transformer comes along unasked."""
+    from dcae_export.models.presets import preset_name
+    from dcae_export.models.shipped import AUTOENCODER_NAME
+
+    if recipe.variant is None or recipe.weights is not None or _has_transformer(recipe):
+        return False
+    return preset_name(recipe.variant) == AUTOENCODER_NAME
 
 
 def _has_transformer(recipe: "ExportRecipe") -> bool:
@@ -217,13 +233,16 @@ def _export(recipe: "ExportRecipe", *, force: bool, wait: bool) -> Path:
 
 def _resolve(recipe: "ExportRecipe") -> "tuple[AutoencoderCheckpoint, TransformerExport | None]":
     from dcae_export.export.exporter import TransformerExport
-    from dcae_export.models.source import resolve
+    from dcae_export.models.source import resolve, shipped_transformer
 
-    if not _has_transformer(recipe):
+    if _is_shipped_model(recipe):
+        checkpoint, network = resolve(None, variant=recipe.variant), shipped_transformer()
+    elif not _has_transformer(recipe):
         return resolve(recipe.weights, variant=recipe.variant), None
-    checkpoint, network = (
-        _resolve_trained(recipe) if _says_what_it_is(recipe) else _resolve_named(recipe)
-    )
+    elif _says_what_it_is(recipe):
+        checkpoint, network = _resolve_trained(recipe)
+    else:
+        checkpoint, network = _resolve_named(recipe)
     names = None if recipe.class_names is None else _class_names(recipe.class_names)
     transformer = TransformerExport(checkpoint=network, samplers=recipe.samplers, class_names=names)
     return checkpoint, transformer

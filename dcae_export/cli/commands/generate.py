@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
+from dcae_export.cli.bundle_argument import locate_bundle, optional_bundle_argument
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
+from dcae_export.cli.demo_bundle import demo_bundle
 from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.provider_choice import ProviderChoice
@@ -39,12 +40,13 @@ class _Request:
 @command_with(
     name="generate",
     examples=(
+        "dcae generate --label clouds --size 2048",
         "dcae generate BUNDLE --label 88 --label 279 --seed 0 --guidance 1.5 --out parrots.png",
         "dcae generate BUNDLE --label macaw --count 4 --each --out macaws/",
         "dcae generate BUNDLE --from photo.png --strength 0.6 --label 88 --out variation.png",
     ),
 )
-@bundle_argument
+@optional_bundle_argument
 @click.option(
     "--label",
     "labels",
@@ -71,7 +73,12 @@ class _Request:
     type=click.FloatRange(min=0),
     help="Guidance weight; 1 runs without.  [default: the bundle's]",
 )
-@click.option("--size", type=Size(), metavar="512|WIDTHxHEIGHT", help="[default: the bundle's]")
+@click.option(
+    "--size",
+    type=Size(),
+    metavar="512|WIDTHxHEIGHT",
+    help="Without a BUNDLE: 512, 1024 or 2048.  [default: the bundle's]",
+)
 @click.option(
     "--latents",
     type=click.Path(path_type=Path),
@@ -91,8 +98,7 @@ class _Request:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    required=True,
-    help="A picture; with --each, a folder.",
+    help="A picture; with --each, a folder.  [default: ./ and the first label and seed]",
 )
 @click.option("--each", is_flag=True, help="One file for each picture, not one sheet of all.")
 @runtime_options
@@ -100,7 +106,7 @@ class _Request:
 @json_option
 def command(  # noqa: PLR0913 - one argument for each option
     *,
-    bundle: str,
+    bundle: str | None,
     labels: tuple[str, ...],
     count: int,
     seed: int,
@@ -110,7 +116,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     latents: Path | None,
     picture: Path | None,
     strength: float | None,
-    out: Path,
+    out: Path | None,
     each: bool,
     provider: ProviderChoice,
     threads: int | None,
@@ -120,7 +126,9 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Generate pictures: one seed, one picture, whatever the batch.
 
-    Several pictures become one sheet, or with --each a file each, named after label and seed.
+    Several pictures become one sheet, or with --each a file each, named after label and seed. Without a BUNDLE the
+    demo model draws: bricks, bubbles, clouds, hills, leaves, marble, mosaics, neon, stars or stripes. Its bundle is made on
+    first use, which takes the extra [export], and kept in ~/.cache.
     """
     from dcae_export.runtime.pipeline import Pipeline
 
@@ -141,7 +149,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     options = provider.resolve()
     pipeline = Pipeline.open(
-        locate_bundle(bundle),
+        demo_bundle(size) if bundle is None else locate_bundle(bundle),
         provider=options,
         threads=threads,
         memory_limit=provider.memory_limit,
@@ -157,20 +165,22 @@ def command(  # noqa: PLR0913 - one argument for each option
             click.echo(str(target))
 
 
-def _targets(out: Path, request: _Request, *, each: bool, force: bool) -> list[Path]:
+def _targets(out: Path | None, request: _Request, *, each: bool, force: bool) -> list[Path]:
     """The files to write, looked at before the work: one, or with ``each`` one for each picture."""
     from dcae_export.files.whole_file import require_free
     from dcae_export.pictures.picture_file import check_picture_target
 
+    names = [
+        f"{_file_stem(label)}-{request.seed + i}.png" for i, label in enumerate(request.labels)
+    ]
     if not each:
-        check_picture_target(out, force=force)
-        return [out]
+        target = Path(names[0]) if out is None else out
+        check_picture_target(target, force=force)
+        return [target]
+    out = Path() if out is None else out
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is no folder; --each writes its pictures to one")
-    targets = [
-        out / f"{_file_stem(label)}-{request.seed + i}.png"
-        for i, label in enumerate(request.labels)
-    ]
+    targets = [out / name for name in names]
     for target in targets:
         require_free(target, force=force)
     return targets

@@ -37,6 +37,7 @@ def command(*, as_json: bool) -> None:
 
 def _variants() -> list[dict[str, object]]:
     from dcae_export.models.presets import PRESETS, SHORT_NAMES
+    from dcae_export.models.shipped import AUTOENCODER_NAME
 
     short_names = {full: short for short, full in SHORT_NAMES.items()}
     return [
@@ -48,6 +49,7 @@ def _variants() -> list[dict[str, object]]:
             "latent_channels": preset.config.latent_channels,
             "scaling_factor": preset.config.scaling_factor,
             "repository": preset.repository,
+            "shipped": name == AUTOENCODER_NAME,
         }
         for name, preset in PRESETS.items()
     ]
@@ -72,11 +74,12 @@ def _transformers() -> list[dict[str, object]]:
 def _print(
     entries: list[dict[str, object]], *, columns: tuple[str, ...], keys: tuple[str, ...]
 ) -> None:
-    absent = {"repository": "no public weights"}
-    print_table(
-        columns,
-        [
-            [absent.get(key, "-") if entry[key] is None else str(entry[key]) for key in keys]
-            for entry in entries
-        ],
-    )
+    print_table(columns, [[_cell(entry, key) for key in keys] for entry in entries])
+
+
+def _cell(entry: dict[str, object], key: str) -> str:
+    if entry[key] is not None:
+        return str(entry[key])
+    if key != "repository":
+        return "-"
+    return "comes with this package" if entry["shipped"] else "no public weights"

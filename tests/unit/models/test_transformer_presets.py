@@ -44,7 +44,7 @@ BACKBONE_MILLIONS = {
     "uvit-l": "286.80",
     "uvit-h": "500.87",
     "uvit-2b": "1580.40",
-    "uvit-demo": "2.23",
+    "usit-demo": "2.23",
     "usit-h": "500.87",
     "usit-2b": "1580.40",
 }
@@ -77,7 +77,7 @@ def test_a_backbone_has_the_printed_number_of_parameters(name):
 
 
 def test_the_demos_networks_take_no_more_than_twelve_megabytes_in_halves():
-    config = transformer_preset("uvit-demo", autoencoder="f64-demo").config
+    config = transformer_preset("usit-demo", autoencoder="f64-demo").config
     assert (config.in_channels, config.grid) == (64, (8, 8))
     with torch.device("meta"):
         transformer = build_transformer(dataclasses.replace(config, num_classes=10))

@@ -105,3 +105,27 @@ def test_a_picture_cannot_be_varied_without_an_encoder(bundle):
     image = np.zeros((2 * GRID[0], 2 * GRID[1], 3), np.uint8)
     with pytest.raises(BundleError, match="no encoder in this bundle"):
         Pipeline.open(bundle).generate([1], image=image, strength=0.7)
+
+
+def smallest(works) -> int:
+    """The least number of bytes with which ``works`` does not raise ResourceError and returns True."""
+    low, high = 0, 2**30
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            low, high = (low, middle) if works(middle) else (middle, high)
+        except ResourceError:
+            low = middle
+    return high
+
+
+def test_sessions_are_kept_where_the_limit_holds_both_and_released_where_it_does_not(bundle):
+    def opened(limit: int) -> Pipeline:
+        pipeline = Pipeline.open(bundle, memory_limit=limit, keep_sessions=True)
+        pipeline.sample(LABELS, seed=5)
+        return pipeline
+
+    one = smallest(lambda limit: bool(Pipeline.open(bundle, memory_limit=limit).checked_size()))
+    both = smallest(lambda limit: opened(limit)._transformer is not None)
+    assert one < both
+    assert opened(both - 1)._transformer is None

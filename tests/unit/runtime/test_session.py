@@ -17,6 +17,7 @@ from dcae_export.errors import (
     ResourceError,
     UsageError,
 )
+from dcae_export.runtime.bound_graph import BoundGraphs
 from dcae_export.runtime.provider import load_onnxruntime
 from dcae_export.runtime.provider_options import CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
@@ -272,3 +273,26 @@ def test_a_session_maps_its_weights_from_the_folder_of_the_bundle(tmp_path, monk
     files = Bundle.open(path).check_graph("decoder")
     monkeypatch.chdir(Path(tmp_path.anchor))
     assert Session(files).run({"latent": GOOD})["image"].shape == (1, 3, 4, 4)
+
+
+def test_a_bound_graph_reads_what_was_written_and_has_the_bits_of_a_run(session):
+    given = latent(2, CHANNELS, 3, 4)
+    expected = session.run({"latent": given})["image"]
+    with session.bound({"batch": 2, "height": 3, "width": 4}) as bound:
+        for _ in range(2):
+            bound.write("latent", given)
+            bound.run()
+            assert np.array_equal(bound.outputs["image"].numpy(), expected)
+            given, expected = -given, session.run({"latent": -given})["image"]
+
+
+def test_recorded_graphs_keep_their_places_and_nobody_shares_one(session):
+    graphs = BoundGraphs(
+        session._session, session.graph, device=session.device, records=True, failure=AssertionError
+    )
+    axes = {"batch": 1, "height": 2, "width": 2}
+    with graphs.take(axes) as first, graphs.take(axes) as second:
+        assert first is not second
+    with graphs.take(axes) as again, graphs.take({**axes, "batch": 2}) as larger:
+        assert again in (first, second)
+        assert larger.inputs["latent"].shape()[0] == 2

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         "dcae train diffusion uvit-h-f64 --data latents/ --out runs/uvit",
         "dcae train diffusion dit-xl-f32 --data latents/ --out runs/dit --set transformer=dit-s",
         "dcae train diffusion uvit-h-f64 --data latents/ --out runs/uvit --resume",
-        "dcae train diffusion f64-demo-uvit --data latents/512 --data latents/1024 --out demo",
+        "dcae train diffusion f64-demo-usit --data latents/512 --data latents/1024 --out demo",
     ),
 )
 @click.argument("recipe", metavar="RECIPE")

@@ -81,16 +81,25 @@ def test_the_last_line_says_where_how_large_and_what_to_type_next(dcae, calls):
 def test_every_option_reaches_the_exporter(dcae, calls):
     result = dcae(
         *("export", "--weights", "a.safetensors", "--out", "b", "--target", "tensorrt"),
+        *("--precision", "fp16"),
         *("--size", "1024x512", "--batch", "3", "--image-io", "--simplifier", "none"),
         *("--single-file", "--force", "--wait"),
     )
     assert result.status == 0
     ((_, _, options, force, wait),) = calls["exported"]
-    assert options.target == "tensorrt"
+    assert (options.target, options.precision) == ("tensorrt", "fp16")
     assert options.size == (512, 1024)
     assert (options.batch, options.image_io) == (3, True)
     assert (options.simplifier, options.single_file) == ("none", True)
     assert (force, wait) == (True, True)
+
+
+def test_a_precision_that_the_target_cannot_have_is_refused_before_anything_is_fetched(dcae, calls):
+    result = dcae("export", "--variant", "f64", "--target", "cuda", "--precision", "bf16")
+    assert result.status == 2
+    assert "DepthToSpace" in result.err
+    assert "--precision fp16" in result.err
+    assert not calls["resolved"]
 
 
 def test_dcae_export_is_the_command(capsys, calls):
@@ -319,6 +328,46 @@ def test_an_existing_bundle_of_a_transformers_run_is_an_error_before_weights_are
     assert result.status == 3
     assert "uvit: exists; --force replaces it" in result.err
     assert not calls["asked"]
+
+
+@pytest.fixture
+def shipped_transformer(calls, monkeypatch):
+    """A transformer that comes with the package; ``calls["checkpoint"]`` is the autoencoder that does."""
+    made = dataclasses.replace(TRAINED, preset="dc-ae-f64c64-demo-usit-demo")
+    calls["checkpoint"] = named("dc-ae-f64c64-demo")
+    monkeypatch.setattr(source, "shipped_transformer", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize("variant", ["f64-demo", "dc-ae-f64c64-demo"])
+def test_the_demo_model_brings_its_transformer(dcae, calls, shipped_transformer, variant):
+    assert dcae("export", "--variant", variant, "--sampler", "ddim:4").status == 0
+    assert calls["resolved"] == [(None, variant)]
+    (transformer,) = calls["transformers"]
+    assert (transformer.checkpoint, transformer.samplers) == (shipped_transformer, ("ddim:4",))
+    ((_, target, _, _, _),) = calls["exported"]
+    assert target == Path("dc-ae-f64c64-demo-usit-demo")
+    again = dcae("export", "--variant", variant)
+    assert again.status == 3
+    assert "dc-ae-f64c64-demo-usit-demo: exists" in again.err
+
+
+def test_other_weights_of_the_demo_variant_bring_no_transformer(dcae, calls, shipped_transformer):
+    arguments = ("--variant", "f64-demo", "--weights", "random:0")
+    assert dcae("export", *arguments).status == 0
+    assert calls["resolved"] == [("random:0", "f64-demo")]
+    assert calls["transformers"] == [None]
+    assert dcae("export", *arguments, "--sampler", "ddim:4", "--out", "b").status == 2
+
+
+def test_another_transformer_takes_the_shipped_autoencoder(
+    dcae, calls, shipped_transformer, transformer_run
+):
+    arguments = ("--variant", "f64-demo", "--transformer-weights", transformer_run)
+    assert dcae("export", *arguments).status == 0
+    assert calls["resolved"] == [(None, "f64-demo")]
+    (transformer,) = calls["transformers"]
+    assert transformer.checkpoint is calls["transformer"]
 
 
 @pytest.mark.parametrize("option", [("--sampler", "ddim:4"), ("--class-names", "names.txt")])

@@ -29,14 +29,19 @@ def test_every_published_transformer_has_a_row_and_every_backbone_is_named(dcae)
 
 def test_a_variant_that_nobody_published_says_so(dcae):
     lines = dcae("list").out.splitlines()
-    assert [line.split()[0] for line in lines if line.endswith("no public weights")] == [
-        "dc-ae-f64c64-demo",
-        "sd-f32",
-        "sd-f64",
-    ]
+    unpublished = [line.split()[0] for line in lines if line.endswith("no public weights")]
+    assert unpublished == ["sd-f32", "sd-f64"]
     variants = json.loads(dcae("list", "--json").out)["variants"]
-    unpublished = [one["name"] for one in variants if one["repository"] is None]
-    assert unpublished == ["dc-ae-f64c64-demo", "sd-f32", "sd-f64"]
+    without = [one["name"] for one in variants if one["repository"] is None and not one["shipped"]]
+    assert without == ["sd-f32", "sd-f64"]
+
+
+def test_the_shipped_variant_says_so(dcae):
+    lines = dcae("list").out.splitlines()
+    (line,) = [line for line in lines if line.endswith("comes with this package")]
+    assert line.split()[:2] == ["dc-ae-f64c64-demo", "f64-demo"]
+    variants = json.loads(dcae("list", "--json").out)["variants"]
+    assert [one["name"] for one in variants if one["shipped"]] == ["dc-ae-f64c64-demo"]
 
 
 def test_the_json_has_every_variant(dcae):
@@ -50,4 +55,5 @@ def test_the_json_has_every_variant(dcae):
         "latent_channels": 128,
         "scaling_factor": 0.2889,
         "repository": "mit-han-lab/dc-ae-f64c128-in-1.0",
+        "shipped": False,
     }

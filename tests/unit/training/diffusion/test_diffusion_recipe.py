@@ -19,13 +19,13 @@ PUBLISHED = {
 }
 PROCESSES = 8
 # Of the demo's own network, which nobody published.
-DEMO = "f64-demo-uvit"
+DEMO = ("f64-demo-usit-512", "f64-demo-usit")
 OURS = [
     name
     for name, path in shipped_recipes("train").items()
     if "\ntransformer: " in path.read_text(encoding="utf-8")
 ]
-NAMES = [name for name in OURS if name != DEMO]
+NAMES = [name for name in OURS if name not in DEMO]
 
 
 def shipped(name: str) -> DiffusionRecipe:
@@ -77,9 +77,10 @@ def test_a_shipped_recipe_trains_what_its_name_says(name):
     assert recipe.autoencoder == preset_name(short)
 
 
-def test_the_demos_recipe_trains_the_demos_network():
-    recipe = shipped(DEMO)
-    assert recipe.transformer.backbone() == BACKBONES["uvit-demo"]
+@pytest.mark.parametrize("name", DEMO)
+def test_the_demos_recipes_train_the_demos_network(name):
+    recipe = shipped(name)
+    assert recipe.transformer.backbone() == BACKBONES["usit-demo"]
     assert recipe.autoencoder == preset_name("f64-demo")
     assert recipe.transformer.guidance == 1.5
 
