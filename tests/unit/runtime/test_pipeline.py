@@ -76,20 +76,20 @@ def test_the_largest_square_that_fits_is_the_largest(bundle):
 @pytest.mark.parametrize("pictures", [1, 2, 3])
 def test_a_call_makes_as_many_pictures_as_the_memory_holds(bundle, expected, pictures):
     # Both halves of guidance: two rows for each picture.
-    limit = Pipeline.open(bundle)._forecast(GRID, 2 * pictures)
+    limit = max(Pipeline.open(bundle)._forecast(GRID, 2 * pictures))
     fitted = Pipeline.open(bundle, memory_limit=limit)
     assert fitted.evaluations(len(LABELS)) == 3 * -(-len(LABELS) // pictures)
     assert np.array_equal(fitted.generate(LABELS, seed=5), expected)
 
 
 def test_what_not_even_one_picture_fits_in_is_refused(bundle):
-    limit = Pipeline.open(bundle)._forecast(GRID, 2)
+    limit = max(Pipeline.open(bundle)._forecast(GRID, 2))
     with pytest.raises(ResourceError, match="GiB of memory"):
         Pipeline.open(bundle, memory_limit=limit - 1).generate(LABELS, seed=5)
 
 
 def test_on_a_gpu_the_memory_is_that_of_the_gpu(bundle, monkeypatch):
-    use_machine(monkeypatch, FakeMachine(free=Pipeline.open(bundle)._forecast(GRID, 2)))
+    use_machine(monkeypatch, FakeMachine(free=max(Pipeline.open(bundle)._forecast(GRID, 2))))
     on_gpu = Pipeline.open(bundle, provider=CudaOptions())
     assert on_gpu.evaluations(len(LABELS)) == 3 * len(LABELS)
     assert Pipeline.open(bundle).evaluations(len(LABELS)) == 3
