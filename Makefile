@@ -8,13 +8,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-UNIT := not integration and not slow and not soak
-TEST := not slow and not soak
+UNIT := not integration and not slow and not soak and not gpu
+TEST := not slow and not soak and not gpu
 
 # $(call step,NAME,COMMAND): run a command, then say how long it took.
 step = @TIMEFORMAT="== $(1): %1R s"; time $(2)
 
-.PHONY: help setup fix check static unit test soak slow bench demo demo-model build clean
+.PHONY: help setup fix check static unit test test-gpu soak slow bench bench-gpu demo demo-model build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ test: setup ## All of check, then the integration tests: exports, runs, kills, w
 	$(call step,static checks,$(MAKE) --no-print-directory static)
 	$(call step,tests,$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(TEST)")
 
+test-gpu: setup ## On an NVIDIA GPU, with ONNX Runtime's wheel for it: parity, strictness, flat memory
+	$(BIN)/python -m pytest -n 0 -m gpu tests/gpu
+
 soak: setup ## Kill and repeat in the full numbers
 	$(BIN)/python -m pytest -m soak
 
@@ -51,6 +54,9 @@ slow: setup ## Published sizes: gigabytes of memory, many minutes
 
 bench: setup ## Time and memory against PyTorch and a plain export
 	$(BIN)/python -m benchmarks.run autoencoder
+
+bench-gpu: setup ## Networks on an NVIDIA GPU beside PyTorch; it goes on where it was ended
+	$(BIN)/python -m benchmarks.run gpu
 
 demo: $(VENV)/.demo-installed ## The demo model, offline: reconstruct a photograph, generate, print the parity matrix
 	$(BIN)/python -m recipes.demo.walkthrough --out demo

@@ -75,6 +75,30 @@ class Artifacts:
             )
         return folder
 
+    def on_device(
+        self, autoencoder: str, transformer: str, side: int, precision: str, *, alone: bool = False
+    ) -> Path:
+        """Graphs for target cuda of random weights, for pictures of ``side`` pixels.
+
+        A bundle that generates, or with ``alone`` a folder with the transformer only.
+        """
+        form = "transformer" if alone else "bundle"
+        stem = f"{form}-{side}-{precision}"
+        digest = source_digest(*EXPORTING)
+        folder = self.folder / "gpu" / f"{transformer}-{autoencoder}" / f"{stem}-{digest}"
+        if not folder.exists():
+            for outdated in folder.parent.glob(f"{stem}-*"):
+                shutil.rmtree(outdated)
+            _make(
+                f"export gpu {form}",
+                folder=folder,
+                autoencoder=autoencoder,
+                transformer=transformer,
+                side=side,
+                precision=precision,
+            )
+        return folder
+
     def denoiser_input(self, name: str, autoencoder: str) -> tuple[int, ...]:
         """Channels, rows and columns of what a transformer takes."""
         files = self.transformer(name, autoencoder, form="eager")

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 import dcae_export
+from dcae_export.runtime.provider import installed_version
 
 LIBRARIES = ("torch", "onnxruntime", "diffusers", "onnx", "onnxscript", "onnxsim", "numpy")
 PACKAGE = Path(dcae_export.__file__).parent
@@ -30,8 +31,7 @@ def describe_machine() -> dict[str, object]:
 
 def describe_versions() -> dict[str, str]:
     """The versions of this package and of the libraries that take part."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"dcae-export": dcae_export.__version__, **versions}
+    return {"dcae-export": dcae_export.__version__, **{name: _version(name) for name in LIBRARIES}}
 
 
 def physical_cores() -> int:
@@ -76,6 +76,16 @@ def forget_peak() -> None:
     references = Path("/proc/self/clear_refs")
     if references.exists():
         references.write_text("5")
+
+
+def _version(name: str) -> str:
+    # Its wheel for GPUs has another name, and may lie before another one in the path.
+    if name == "onnxruntime":
+        return installed_version()
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

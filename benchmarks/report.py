@@ -24,6 +24,7 @@ from benchmarks.demo_reconstruction import (
     RECONSTRUCTED,
     THUMBNAIL,
 )
+from benchmarks.gpu import CONTESTANTS, PARTS, SEPARATOR
 from benchmarks.study import (
     ADAPTATION,
     BICUBIC,
@@ -38,6 +39,8 @@ from dcae_export.errors import UsageError
 Entry = Mapping[str, object]
 # What is worth a column, in this order.
 _NAMES = tuple(one.name for one in EVERYONE)
+DTYPES = ("fp32", "fp16", "bf16")
+NOT_RUN = "not run"
 _OTHERS = tuple(one.name for one in EVERYONE if one is not BUNDLE)
 
 
@@ -70,6 +73,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "diffusion_training": _diffusion_training,
         "distribution": _distribution,
         "headline": _headline,
+        "gpu": _gpu,
         "flow": _flow,
         "generation": _generation,
         "demo_reconstruction": _demo_reconstruction,
@@ -814,6 +818,109 @@ def _headline(document: Mapping[str, object]) -> Iterator[Table]:
             for name in _entry(cell["step_seconds"])
         ],
     )
+
+
+def _gpu(document: Mapping[str, object]) -> Iterator[Table]:
+    parts = {key: cell for part in PARTS for key, cell in _cells(document, part).items()}
+    cases = list(dict.fromkeys(key.partition(SEPARATOR)[0] for key in parts))
+    names = [one.name for one in CONTESTANTS if any(key.endswith(one.name) for key in parts)]
+    yield Table(
+        title="Milliseconds for one image; images a second at the best batch; memory; share of matrix products' peak",
+        columns=("", *names),
+        rows=[
+            (case, *(_gpu_text(parts.get(SEPARATOR.join((case, name)))) for name in names))
+            for case in cases
+        ],
+        notes=_reasons(parts),
+    )
+    headline = _cells(document, "headline")
+    yield Table(
+        title="Times the images a second of a transformer's evaluations, decoding left out",
+        columns=("", "measured", "paper, H100 and TensorRT"),
+        rows=[(_row_name(key), *_speed_up_columns(cell)) for key, cell in headline.items()],
+        notes=_reasons(headline),
+    )
+    training = _cells(document, "training")
+    yield Table(
+        title="Times the images a second of a transformer's training, fp16",
+        columns=("", "measured", "paper, H100"),
+        rows=[(key, *_speed_up_columns(cell)) for key, cell in training.items()],
+        notes=_reasons(training),
+    )
+    loops = _cells(document, "loops")
+    yield Table(
+        title="An evaluation while sampling, milliseconds: where the state lies",
+        columns=("", "on the device", "copied to NumPy", "largest difference"),
+        rows=[
+            (
+                key,
+                *(
+                    (NOT_RUN, "", "")
+                    if "not_run" in cell
+                    else (
+                        f"{1000 * _number(cell['device_seconds']):.3f}",
+                        f"{1000 * _number(cell['copied_seconds']):.3f}",
+                        f"{_number(cell['max_abs_difference']):.1e}",
+                    )
+                ),
+            )
+            for key, cell in loops.items()
+        ],
+        notes=_reasons(loops),
+    )
+    products = _cells(document, "products")
+    yield Table(
+        title="Square matrix products in PyTorch, 10^12 operations a second",
+        columns=("", *DTYPES),
+        rows=[
+            (
+                key,
+                *(
+                    f"{_number(cell[name]) / 1e12:.2f}" if name in cell else NOT_RUN
+                    for name in DTYPES
+                ),
+            )
+            for key, cell in products.items()
+        ],
+        notes=_reasons(products),
+    )
+
+
+def _row_name(key: str) -> str:
+    return key.replace(SEPARATOR, ": ")
+
+
+def _reasons(cells: Mapping[str, Entry]) -> list[str]:
+    """Why cells were not run, each reason once."""
+    keys: dict[str, list[str]] = {}
+    for key, cell in cells.items():
+        if "not_run" in cell:
+            keys.setdefault(str(cell["not_run"]), []).append(_row_name(key))
+    every = len(cells)
+    return [
+        f"{'all' if len(names) == every else '; '.join(names)}: not run: {reason}"
+        for reason, names in keys.items()
+    ]
+
+
+def _gpu_text(cell: Entry | None) -> str:
+    if cell is None:
+        return "-"
+    if "not_run" in cell:
+        return NOT_RUN
+    texts = [
+        f"{1000 * _number(cell['latency_seconds']):.2f} ms",
+        f"{_number(cell['best_images_per_second']):.2f}/s at {cell['best_batch']}",
+        f"{_number(cell['peak_bytes']) / 2**30:.2f} GiB",
+    ]
+    if "share_of_products" in cell:
+        texts.append(f"{_number(cell['share_of_products']):.0%}")
+    return "; ".join(texts)
+
+
+def _speed_up_columns(cell: Entry) -> tuple[str, str]:
+    measured = NOT_RUN if "not_run" in cell else f"{_number(cell['speed_up']):.1f}"
+    return measured, f"{_number(cell['published_on_h100']):.1f}"
 
 
 def _cells(document: Mapping[str, object], section: str) -> dict[str, Entry]:

@@ -1,6 +1,7 @@
 """The file of a benchmark's results, whole at any time."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -35,20 +36,28 @@ class Results:
         self._again = again
 
     @classmethod
-    def open(cls, path: Path, benchmark: str, *, again: bool) -> Self:
+    def open(
+        cls,
+        path: Path,
+        benchmark: str,
+        *,
+        again: bool,
+        device: Mapping[str, object] | None = None,
+    ) -> Self:
         """Continue the results at ``path``, or begin new ones.
 
         Args:
             path: The JSON file.
             benchmark: The benchmark's name.
             again: Measure what is there already; results of another machine or version are dropped.
+            device: What the machine has beside its processor.
 
         Raises:
             UsageError: The file holds results of another benchmark, machine or version.
         """
         fresh = {
             "benchmark": benchmark,
-            "machine": describe_machine(),
+            "machine": {**describe_machine(), **(device or {})},
             "versions": describe_versions(),
         }
         if not path.exists():

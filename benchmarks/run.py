@@ -21,6 +21,19 @@ from benchmarks.distribution import SAMPLERS, ToyTraining, measure_distribution
 from benchmarks.engine import measure_engine
 from benchmarks.export_costs import measure_export
 from benchmarks.generation import measure_generation
+from benchmarks.gpu import (
+    CONTESTANTS,
+    CPU,
+    PARTS,
+    PRODUCT_SIDE,
+    REFERENCE,
+    GpuBenchmark,
+    Pair,
+    gpu_cases,
+)
+from benchmarks.gpu import (
+    PAIRS as GPU_PAIRS,
+)
 from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_decoder
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
@@ -45,6 +58,9 @@ FLOW_SAMPLERS = [
 STUDY = Study()
 HELD_OUT, GENERATED = HeldOut(), Generated()
 RESULTS = Path("benchmarks/results")
+GPU_SIZES = (512, 1024, 2048)
+CPU_PRODUCT_SIDE = 1024
+GPU_EXTRAS = ("loops", "headline")
 
 
 class Benchmarks(click.Group):
@@ -526,6 +542,96 @@ def flow(*, seeds: int, work: Path, out: Path, again: bool) -> None:  # noqa: AR
                 )
             results.put("errors", key, cell)
     print_tables(results.document, Console())
+
+
+@main.command()
+@click.option("--provider", type=click.Choice(["cuda", CPU]), default="cuda", show_default=True)
+@click.option(
+    "--pair",
+    "names",
+    multiple=True,
+    metavar="TRANSFORMER:AUTOENCODER",
+    help="As in uvit-h:f64; may be repeated.  [default: uvit-h and dit-xl on f64 and f32]",
+)
+@click.option(
+    "--size",
+    "sizes",
+    type=click.IntRange(min=64),
+    multiple=True,
+    default=GPU_SIZES,
+    show_default=True,
+    help="May be repeated.",
+)
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice([*PARTS, *GPU_EXTRAS]),
+    multiple=True,
+    default=[*GPU_EXTRAS, *PARTS],
+    help="Only these; may be repeated.",
+)
+@click.option(
+    "--contestant",
+    "columns",
+    type=click.Choice([one.name for one in CONTESTANTS]),
+    multiple=True,
+    default=[one.name for one in CONTESTANTS],
+    help=f"Only these; {REFERENCE.name} is what they are held to.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Begin nothing new after them. [default: all]"
+)
+@_common("gpu")
+def gpu(  # noqa: PLR0913 - one argument for each option
+    *,
+    provider: str,
+    names: Sequence[str],
+    sizes: Sequence[int],
+    parts: Sequence[str],
+    columns: Sequence[str],
+    seconds: float | None,
+    work: Path,
+    out: Path,
+    again: bool,
+) -> None:
+    """Networks on a GPU: ONNX Runtime's providers beside PyTorch; the headline. Table and plot lie beside the JSON.
+
+    It goes on where it was ended. A GPU that other programs use tells wrong figures of memory.
+    """
+    with WorkerProcess() as worker:
+        device = worker.call("describe gpu", provider=provider)
+    results = Results.open(out, "gpu", again=again, device=device)
+    benchmark = GpuBenchmark(
+        artifacts=Artifacts(work),
+        results=results,
+        provider=provider,
+        contestants=[one for one in CONTESTANTS if one.name in columns],
+        absent=None if device or provider == CPU else "there is no NVIDIA GPU",
+        seconds=seconds,
+        product_side=CPU_PRODUCT_SIDE if provider == CPU else PRODUCT_SIDE,
+        least_side=min(sizes),
+    )
+    pairs = [_pair(name) for name in names] or list(GPU_PAIRS)
+    benchmark.measure(gpu_cases(pairs, [part for part in PARTS if part in parts], sorted(sizes)))
+    if "loops" in parts:
+        benchmark.measure_loops(pairs, sorted(sizes))
+    if "headline" in parts:
+        benchmark.measure_headline()
+    print_tables(results.document, Console())
+    out.with_suffix(".md").write_text(markdown(results.document) + "\n", encoding="utf-8")
+    click.echo(f"table: {out.with_suffix('.md')}")
+    with WorkerProcess() as worker:
+        worker.call("plot gpu", results=str(out), path=str(out.with_suffix(".png")))
+    click.echo(f"plot: {out.with_suffix('.png')}")
+    if benchmark.is_over:
+        click.echo("the time is over; the same command goes on")
+
+
+def _pair(name: str) -> Pair:
+    transformer, separator, autoencoder = name.partition(":")
+    if not separator:
+        raise click.UsageError(f"--pair {name}: give TRANSFORMER:AUTOENCODER, as in uvit-h:f64")
+    return Pair(transformer=transformer, autoencoder=autoencoder)
 
 
 @main.command()

@@ -42,6 +42,10 @@ Dim = Size | SymbolicDim
 # A list ends at its first error: a megabyte of errors would take gigabytes to collect.
 Item = TypeVar("Item")
 Items = Annotated[tuple[Item, ...], Field(fail_fast=True)]
+# As PyTorch names parts of a network: letters, digits and underscores between dots.
+BlockName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=255)
+]
 # What a runtime computes with is float32.
 Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 
@@ -164,8 +168,26 @@ class AxisRange(Record):
         return self
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Fp32Block(Record):
+    """A block of a mixed graph that is float32 as a whole.
+
+    ``max_abs`` is the largest absolute activation that calibration saw in it, too near to float16's end; None where
+    every mixed graph of this network has the block in float32.
+    """
+
+    block: BlockName
+    max_abs: Annotated[float, Field(ge=0, le=FLOAT32_MAX)] | None
+
+
 class Graph(Record):
     """One ONNX file: ``data`` lists its external weight files, ``ranges`` bounds each named axis.
+
+    Of a graph in ``fp16``, which is float16 between islands of float32, ``fp32_blocks`` lists the blocks that are
+    float32 as a whole; a graph in ``fp32`` has no such list.
 
     ``activation_bytes`` is the sum of the tensors alive at the worst node, for one position of every named
     axis; ``attention_bytes`` that of the attention matrices, which the first leaves out, for one pair of
@@ -176,7 +198,8 @@ class Graph(Record):
     path: RelativePath
     data: Items[RelativePath]
     target: Literal["generic", "cpu", "cuda", "tensorrt", "web"]
-    precision: Literal["fp32"]
+    precision: Literal["fp32", "fp16"]
+    fp32_blocks: Items[Fp32Block] | None = Field(default=None, exclude_if=_is_none)
     opset: Annotated[int, Field(ge=18, le=23)]
     activation_bytes: Bytes
     attention_bytes: Bytes
@@ -202,6 +225,12 @@ class Graph(Record):
         batch = max(rows, fixed) if isinstance(fixed, int) else rows
         axes = self.inputs[0].axes((batch, channels, *grid))
         return None if axes is None or self.outside(axes) is not None else axes
+
+    @model_validator(mode="after")
+    def _a_mixed_graph_lists_its_float32_blocks(self) -> "Graph":
+        if (self.precision == "fp32") != (self.fp32_blocks is None):
+            raise ValueError("fp32_blocks goes with a precision other than fp32")
+        return self
 
     @model_validator(mode="after")
     def _every_axis_has_a_range(self) -> "Graph":
@@ -298,10 +327,6 @@ class Conditioning(Record):
 Coefficients = Annotated[Items[Number], Field(min_length=1, max_length=17)]
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class SamplerRow(Record):
     """One evaluation of the network: see docs/bundle-format.md. Keys that a row does not need are left out."""
 
@@ -396,10 +421,12 @@ class Bound(Record):
     relative_l2: float
     max_abs: float
     because: str
+    psnr_db: float | None = Field(default=None, exclude_if=_is_none)
+    cosine: float | None = Field(default=None, exclude_if=_is_none)
 
 
 class ParityRecord(Record):
-    """One measurement of the gate. ``psnr_db`` is null where the arrays were equal."""
+    """One measurement of the gate. ``psnr_db`` is null where the arrays were equal; ``cosine`` stands where it is bounded."""
 
     graph: GraphName
     input: str
@@ -408,6 +435,7 @@ class ParityRecord(Record):
     max_abs: float
     relative_l2: float
     psnr_db: float | None
+    cosine: float | None = Field(default=None, exclude_if=_is_none)
     tolerance: Bound
     verdict: Literal["passed"]
 

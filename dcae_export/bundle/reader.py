@@ -36,12 +36,19 @@ _MAX_GOLDEN_BYTES = 2**28
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphFiles:
-    """A graph whose files were checked. ``model`` is what was checked: run it, not what ``path`` holds by then."""
+    """A graph whose files were checked. ``model`` is what was checked: run it, not what ``path`` holds by then.
+
+    ``digests`` are the sha256 of ``model`` and ``data`` as the manifest lists them, ``has_verified_digests`` whether
+    they were compared with the files. A graph outside of a bundle has none.
+    """
 
     model: bytes
     path: Path
     data: tuple[Path, ...]
     graph: Graph
+    model_id: str = ""
+    digests: tuple[str, ...] = ()
+    has_verified_digests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,9 @@ class Bundle:
             path=self.path / graph.path,
             data=tuple(self.path / data for data in graph.data),
             graph=graph,
+            model_id=self.manifest.model.id,
+            digests=tuple(self.manifest.files[name].sha256 for name in (graph.path, *graph.data)),
+            has_verified_digests=self.verify_hashes,
         )
 
     def array(self, name: str, port: Port) -> NDArray[np.generic]:

@@ -38,10 +38,27 @@ def _write_examples(formatter: click.HelpFormatter, examples: tuple[str, ...]) -
             formatter.write(f"  {example}\n")
 
 
+class GpuOption(click.Option):
+    """An option that only an NVIDIA GPU has; help lists them apart."""
+
+
 class Command(click.Command):
     """A command whose help ends with examples."""
 
     examples: tuple[str, ...] = ()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, is_gpu in (("Options", False), ("Options of cuda and tensorrt", True)):
+            records = [
+                record
+                for param in self.get_params(ctx)
+                if isinstance(param, click.Option)
+                and isinstance(param, GpuOption) is is_gpu
+                and (record := param.get_help_record(ctx)) is not None
+            ]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         _write_examples(formatter, self.examples)

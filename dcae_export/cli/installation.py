@@ -9,7 +9,7 @@ from importlib import metadata
 DISTRIBUTION = "dcae-export"
 
 _REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*(>=(?P<floor>[0-9][0-9.]*))?"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*((<[0-9.]+,)?>=(?P<floor>[0-9][0-9.]*)(,<[0-9.]+)?)?"
     r"\s*(;.*extra\s*==\s*['\"](?P<extra>[a-z]+)['\"].*)?"
 )
 _DEVELOPERS_ONLY = "dev"
@@ -99,6 +99,15 @@ def faults(
                 f"pip install -U {_specifier(requirement)}"
             )
     return list(dict.fromkeys(found))
+
+
+def one_folder_distributions(versions: Iterable[str]) -> list[str]:
+    """The installed distributions of ONNX Runtime and OpenCV, whichever they are."""
+    return sorted(
+        name
+        for name in set(versions)
+        if any(name.startswith(prefix) for prefix in ("onnxruntime", "ort-", "opencv-"))
+    )
 
 
 def conflicts(versions: Iterable[str]) -> list[Conflict]:

@@ -1,27 +1,29 @@
 """The options of every command that runs a bundle."""
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from dcae_export.cli.bundle_argument import locate_bundle
 from dcae_export.cli.console import print_note
-from dcae_export.runtime.provider import Provider
+from dcae_export.cli.option_types import Bytes
+from dcae_export.cli.provider_choice import ProviderChoice, choice_of, gpu_options, provider_option
 
 if TYPE_CHECKING:
     from dcae_export.runtime.autoencoder import Autoencoder
 
-Function = TypeVar("Function", bound=Callable[..., None])
-
-PROVIDERS = [provider.value for provider in Provider]
 # As text: the modules of Fit and Alpha load OpenCV, and help does without.
 FITS = ("pad", "crop", "resize")
 BACKGROUNDS = ("white", "black")
 
 
-def runtime_options(function: Function) -> Function:
-    """Add ``--provider``, ``--threads`` and ``--no-verify``."""
+def runtime_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--provider`` with the options of each, ``--memory-limit``, ``--threads`` and ``--no-verify``.
+
+    The function gets ``provider``, a ``ProviderChoice``, ``threads`` and ``verify_hashes``.
+    """
     for option in (
         click.option(
             "--verify/--no-verify",
@@ -35,19 +37,38 @@ def runtime_options(function: Function) -> Function:
             type=click.IntRange(min=1),
             help="Threads of an operator.  [default: one per physical core]",
         ),
-        click.option(
-            "--provider",
-            type=click.Choice(PROVIDERS),
-            default="cpu",
-            show_default=True,
-            help="Where to run; nothing else is used in its place.",
-        ),
     ):
         function = option(function)
-    return function
+    return provider_options(function)
 
 
-def picture_options(function: Function) -> Function:
+def provider_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--provider``, ``--memory-limit`` and the options of GPUs; the function gets ``provider`` of them."""
+
+    @functools.wraps(function)
+    def call(**values: object) -> None:
+        function(provider=choice_of(values), **values)
+
+    # click reads them from the last to the first.
+    params: list[click.Parameter] = vars(call).setdefault("__click_params__", [])
+    params.extend(
+        reversed(
+            [
+                provider_option(),
+                click.Option(
+                    ["--memory-limit"],
+                    type=Bytes(),
+                    metavar="8GB",
+                    help="Memory that may be taken, of the GPU where one is used.  [default: what is left]",
+                ),
+                *gpu_options(),
+            ]
+        )
+    )
+    return call
+
+
+def picture_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add ``--fit`` and ``--alpha``."""
     for option in (
         click.option(
@@ -70,16 +91,17 @@ def picture_options(function: Function) -> Function:
 
 
 def open_autoencoder(
-    bundle: str, *, provider: str, threads: int | None, verify_hashes: bool
+    bundle: str, *, provider: ProviderChoice, threads: int | None, verify_hashes: bool
 ) -> "Autoencoder":
     """Open the bundle that a user named, as the options of ``runtime_options`` say."""
     from dcae_export.runtime.autoencoder import Autoencoder
 
     if not verify_hashes:
         print_note("--no-verify: the hashes of the bundle's files are not checked")
+    options = provider.resolve()
     return Autoencoder.open(
         locate_bundle(bundle),
-        provider=Provider(provider),
+        provider=options,
         threads=threads,
         verify_hashes=verify_hashes,
     )

@@ -13,7 +13,8 @@ from dcae_export.errors import ProviderError
 from dcae_export.parity import Difference, Tolerance, difference, tolerance_of
 from dcae_export.runtime.openvino_session import OpenVINOSession
 from dcae_export.runtime.provider import Provider, installed_version
-from dcae_export.runtime.session import Session
+from dcae_export.runtime.provider_options import default_options
+from dcae_export.runtime.session import Session, axes_of
 
 
 class Runtime(enum.Enum):
@@ -58,24 +59,32 @@ def measure(bundle: Bundle, runtimes: Sequence[Runtime]) -> list[Measurement]:
         inputs, outputs = bundle.golden(case)
         files = bundle.check_graph(case.graph)
         for runtime in runtimes:
-            label, session = _open(runtime, files)
+            label, session = _open(runtime, files, inputs)
             results = session.run(inputs)
             measured.extend(
                 Measurement(
                     graph=case.graph,
                     runtime=label,
                     difference=difference(results[name], expected),
-                    tolerance=tolerance_of(expected.dtype.name),
+                    tolerance=tolerance_of(
+                        name, expected.dtype.name, precision=files.graph.precision
+                    ),
                 )
                 for name, expected in outputs.items()
             )
     return measured
 
 
-def _open(runtime: Runtime, files: GraphFiles) -> tuple[str, _Runs]:
+def _open(
+    runtime: Runtime, files: GraphFiles, inputs: Mapping[str, NDArray[np.generic]]
+) -> tuple[str, _Runs]:
     match runtime:
         case Runtime.CPU | Runtime.CUDA | Runtime.TENSORRT:
-            session = Session(files, provider=Provider(runtime.value))
+            session = Session(
+                files,
+                provider=default_options(Provider(runtime.value)),
+                axes=axes_of(files.graph, inputs),
+            )
             return f"ONNX Runtime {installed_version()} {runtime.value}", session
         case Runtime.OPENVINO:
             compiled = OpenVINOSession(files)

@@ -35,6 +35,12 @@ def autoencoder_jobs(
         encoder, decoder = PictureEncoder(encoder), PictureDecoder(decoder)
     images = pictures(config, grid, image_io=options.image_io)
     encoded = latents(config, encoder(images["picture"]), grid)
+    small_images, small_encoded = images, encoded
+    if options.precision == "fp32":
+        small_images, small_encoded = {}, {}
+    elif grid is not None:
+        small_images = pictures(config, None, image_io=options.image_io)
+        small_encoded = latents(config, encoder(small_images["picture"]), None)
     image, latent = _ports(config, options, grid)
     ranges = {} if grid is not None else _dynamic_ranges(config.downsample)
     # torch.export takes an axis of size 1 for a constant: dynamic graphs are traced on a batch.
@@ -47,6 +53,7 @@ def autoencoder_jobs(
             ranges=ranges,
             cases=_cases("image", images),
             example=example,
+            small=_cases("image", small_images),
         ),
         GraphJob(
             name="decoder",
@@ -55,6 +62,7 @@ def autoencoder_jobs(
             ranges=ranges,
             cases=_cases("latent", encoded),
             example=example,
+            small=_cases("latent", small_encoded),
         ),
     )
 

@@ -24,6 +24,16 @@ class Case:
     inputs: dict[str, NDArray[np.generic]]
     expected: NDArray[np.generic]
 
+    @property
+    def label(self) -> str:
+        """The name and the first input's shape."""
+        first = next(iter(self.inputs.values()), self.expected)
+        return f"{self.name} {list(first.shape)}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The inputs for PyTorch, in the order of the module's arguments."""
+        return {port: torch.as_tensor(array) for port, array in self.inputs.items()}
+
 
 @torch.no_grad()
 def reference_case(module: nn.Module, name: str, inputs: Mapping[str, Tensor]) -> Case:
@@ -54,31 +64,51 @@ def judge(
     """
     session = Session(files)
     (output,) = files.graph.outputs
-    first = files.graph.inputs[0].name
-    records: list[ParityRecord] = []
-    for case in cases:
-        found = difference(session.run(case.inputs)[output.name], case.expected)
-        label = f"{case.name} {list(case.inputs[first].shape)}"
-        if not found.within(tolerance):
-            raise ParityError(
-                f"{files.path.name}: {label}: {found}; allowed are relative "
-                f"L2 {tolerance.relative_l2:.0e} and max abs {tolerance.max_abs:.0e} of the range"
-            )
-        records.append(
-            ParityRecord(
-                graph=graph,
-                input=label,
-                reference=f"PyTorch {torch.__version__} float32",
-                runtime=f"ONNX Runtime {installed_version()} cpu",
-                max_abs=found.max_abs,
-                relative_l2=found.relative_l2,
-                psnr_db=found.psnr_db,
-                tolerance=Bound(
-                    relative_l2=tolerance.relative_l2,
-                    max_abs=tolerance.max_abs,
-                    because=tolerance.because,
-                ),
-                verdict="passed",
-            )
+    return [
+        compare(
+            session.run(case.inputs)[output.name],
+            case,
+            graph=graph,
+            file=files.path.name,
+            runtime=f"ONNX Runtime {installed_version()} cpu",
+            tolerance=tolerance,
         )
-    return records
+        for case in cases
+    ]
+
+
+def compare(
+    actual: NDArray[np.generic],
+    case: Case,
+    *,
+    graph: GraphName,
+    file: str,
+    runtime: str,
+    tolerance: Tolerance,
+) -> ParityRecord:
+    """Hold a result to what a case expects.
+
+    Raises:
+        ParityError: It differs by more than ``tolerance``; the message says where it is worst.
+    """
+    found = difference(actual, case.expected)
+    if not found.within(tolerance):
+        raise ParityError(f"{file}: {case.label}: {found}; allowed are {tolerance}")
+    return ParityRecord(
+        graph=graph,
+        input=case.label,
+        reference=f"PyTorch {torch.__version__} float32",
+        runtime=runtime,
+        max_abs=found.max_abs,
+        relative_l2=found.relative_l2,
+        psnr_db=found.psnr_db,
+        cosine=None if tolerance.cosine is None else found.cosine,
+        tolerance=Bound(
+            relative_l2=tolerance.relative_l2,
+            max_abs=tolerance.max_abs,
+            because=tolerance.because,
+            psnr_db=tolerance.psnr_db,
+            cosine=tolerance.cosine,
+        ),
+        verdict="passed",
+    )

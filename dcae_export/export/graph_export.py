@@ -1,7 +1,7 @@
 """Export one graph: trace, simplify, save, and hold the saved file to PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,11 @@ from dcae_export.bundle.manifest import (
     Simplification,
 )
 from dcae_export.bundle.reader import GraphFiles
-from dcae_export.errors import ParityError
+from dcae_export.errors import ExportError, ParityError
 from dcae_export.export.activation_memory import activation_bytes, attention_bytes
+from dcae_export.export.float16_ranges import judge_mixed
 from dcae_export.export.gate import Case, judge, reference_case
+from dcae_export.export.mixed_precision import Mixed, mix, small_cases
 from dcae_export.export.options import ExportOptions
 from dcae_export.export.rewrite import rewrite_module
 from dcae_export.export.save import save_graph
@@ -31,6 +33,7 @@ from dcae_export.export.simplify import Simplified, simplify
 from dcae_export.export.structure import check_structure
 from dcae_export.export.target import TARGETS
 from dcae_export.export.trace import Signature, trace
+from dcae_export.export.trajectory import Trajectory
 from dcae_export.parity import Tolerance, tolerance_of
 
 Progress = Callable[[str], None]
@@ -41,7 +44,9 @@ class GraphJob:
     """One graph to export.
 
     ``cases`` are the inputs that the gate will try, by name: each a tensor for every port, in the order of the
-    module's arguments. The first becomes the golden case. ``example`` names the one that is traced.
+    module's arguments. The first becomes the golden case. ``example`` names the one that is traced. ``small`` are
+    such inputs on small grids, and ``trajectory`` is a transformer's, for the module in a mixed precision; a graph in
+    float32 needs neither.
     """
 
     name: GraphName
@@ -50,6 +55,10 @@ class GraphJob:
     ranges: dict[AxisName, AxisRange]
     cases: Mapping[str, Mapping[str, Tensor]]
     example: str
+    small: Mapping[str, Mapping[str, Tensor]] = field(
+        default_factory=dict[str, Mapping[str, Tensor]]
+    )
+    trajectory: Trajectory | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,42 +78,63 @@ class _Destination:
     model_id: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Expected:
+    """What a saved file is held to; ``mixed`` is what a mixed one is held to besides."""
+
+    cases: Sequence[Case]
+    tolerance: Tolerance
+    mixed: Mixed | None
+
+
 def export_graph(
     job: GraphJob, staging: Path, options: ExportOptions, *, model_id: str, progress: Progress
 ) -> ExportedGraph:
     """Export ``job`` into the folder ``staging``.
 
-    The module is rewritten in place. A simplifier's result that loses parity is not used.
+    The module is rewritten in place. A simplifier's result that loses parity, or has what no graph may have, is not
+    used.
 
     Raises:
-        ParityError: The saved graph does not compute what PyTorch computes.
+        ParityError: The saved graph does not compute what PyTorch computes, or leaves the range of float16.
         ExportError: The graph could not be made.
         UsageError: The weights do not fit in the single file that was asked for.
     """
     target = TARGETS[options.target]
     destination = _Destination(staging=staging, options=options, model_id=model_id)
     cases = [reference_case(job.module, name, inputs) for name, inputs in job.cases.items()]
+    small = None
+    if options.precision == "fp16":
+        progress(f"{job.name}: running PyTorch on small inputs")
+        small = small_cases(job.module, job.small, job.trajectory)
     rewrite_module(job.module, target)
+    output = job.signature.output
+    tolerance = tolerance_of(output.name, output.dtype, precision=options.precision)
+    mixed = None
+    if small is not None:
+        progress(f"{job.name}: calibrating, and running PyTorch in float16")
+        mixed = mix(job.module, small, cases, graph=job.name, tolerance=tolerance)
+    expected = _Expected(cases=cases, tolerance=tolerance, mixed=mixed)
     progress(f"{job.name}: tracing")
     example = tuple(job.cases[job.example].values())
     model = trace(job.module, example, job.signature, target=target)
     progress(f"{job.name}: simplifying")
     simplified = simplify(model, simplifier=options.simplifier)
-    tolerance = tolerance_of(job.signature.output.dtype)
     progress(f"{job.name}: writing and comparing with PyTorch")
     try:
-        graph, parity = _save_and_judge(job, simplified.model, destination, cases, tolerance)
-    except ParityError:
+        graph, parity = _save_and_judge(job, simplified.model, destination, expected)
+    except (ParityError, ExportError) as error:
         if not simplified.used:
             raise
+        lost = "parity" if isinstance(error, ParityError) else "the structure"
         simplified = Simplified(
             model=model,
             used=False,
-            outcome=f"{options.simplifier} lost parity",
+            outcome=f"{options.simplifier} lost {lost}",
             nodes_before=simplified.nodes_before,
             nodes_after=simplified.nodes_before,
         )
-        graph, parity = _save_and_judge(job, model, destination, cases, tolerance)
+        graph, parity = _save_and_judge(job, model, destination, expected)
     return ExportedGraph(
         graph=graph,
         parity=parity,
@@ -123,11 +153,10 @@ def _save_and_judge(
     job: GraphJob,
     model: ir.Model,
     destination: _Destination,
-    cases: Sequence[Case],
-    tolerance: Tolerance,
+    expected: _Expected,
 ) -> tuple[Graph, list[ParityRecord]]:
     check_structure(model, name=job.name)
-    options = destination.options
+    options, mixed = destination.options, expected.mixed
     model.metadata_props.clear()  # A simplifier's notes on itself.
     model.metadata_props[MODEL_ID_KEY] = destination.model_id
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
@@ -137,7 +166,8 @@ def _save_and_judge(
         path=path.name,
         data=tuple(file.name for file in data),
         target=options.target,
-        precision="fp32",
+        precision="fp32" if mixed is None else "fp16",
+        fp32_blocks=None if mixed is None else mixed.plan.fp32,
         opset=TARGETS[options.target].opset,
         activation_bytes=activation_bytes(model),
         attention_bytes=attention_bytes(model),
@@ -146,7 +176,11 @@ def _save_and_judge(
         ranges=job.ranges,
     )
     files = GraphFiles(model=path.read_bytes(), path=path, data=data, graph=graph)
-    return graph, judge(files, cases, graph=job.name, tolerance=tolerance)
+    records = judge(files, expected.cases, graph=job.name, tolerance=expected.tolerance)
+    if mixed is None:
+        return graph, records
+    judge_mixed(files, expected.cases, mixed.rounded)
+    return graph, [*mixed.parity, *records]
 
 
 def _write_golden(job: GraphJob, case: Case, staging: Path) -> Golden:

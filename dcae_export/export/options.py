@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dcae_export.errors import UsageError
+from dcae_export.export.precision import PrecisionName, check_precision
 from dcae_export.export.target import TargetName
 
 _SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,5})(x(?P<height>[1-9][0-9]{0,5}))?")
@@ -45,6 +46,7 @@ def latent_grid(size: tuple[int, int], downsample: int) -> tuple[int, int]:
 class ExportOptions:
     """Options of an export.
 
+    ``precision`` is that of the graphs' inside: their inputs and outputs are the same in every one.
     ``size`` is (height, width) in pixels, None for graphs that take any size. ``batch`` goes with a size.
     ``image_io`` puts uint8 NHWC pictures in and out of the graphs. ``single_file`` keeps weights inside the
     .onnx files. ``interpolate_positions`` is the size, as ``size``, for which a transformer's learned positions are
@@ -52,6 +54,7 @@ class ExportOptions:
     """
 
     target: TargetName = "generic"
+    precision: PrecisionName = "fp32"
     size: tuple[int, int] | None = None
     batch: int | None = None
     image_io: bool = False
@@ -60,6 +63,7 @@ class ExportOptions:
     interpolate_positions: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        check_precision(self.precision, self.target)
         if self.batch is not None and self.size is None:
             raise UsageError("a batch size goes with --size; a dynamic graph takes any batch")
         if self.batch is not None and self.batch < 1:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dcae_export.export.options import ExportOptions, SimplifierName, parse_size
+from dcae_export.export.precision import PrecisionName
 from dcae_export.export.target import TargetName
 
 
@@ -29,6 +30,7 @@ class ExportRecipe(BaseModel):
     weights: str | None = None
     out: str | None = None
     target: TargetName = "generic"
+    precision: PrecisionName = "fp32"
     size: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = None
     batch: Annotated[int, Field(ge=1)] | None = None
     image_io: bool = False
@@ -48,6 +50,7 @@ class ExportRecipe(BaseModel):
         """
         return ExportOptions(
             target=self.target,
+            precision=self.precision,
             size=self.size,
             batch=self.batch,
             image_io=self.image_io,

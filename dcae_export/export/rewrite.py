@@ -17,6 +17,7 @@ from dcae_export.export.passes.fold_padding import fold_padding
 from dcae_export.export.passes.fold_upsampling import fold_upsampling
 from dcae_export.export.passes.interleave_phases import interleave_phases
 from dcae_export.export.passes.keep_attention_epsilon import keep_attention_epsilon
+from dcae_export.export.passes.keep_gelu_in_float32 import GELU_OPSET, keep_gelu_in_float32
 from dcae_export.export.passes.make_reshapes_constant import make_reshapes_constant
 from dcae_export.export.passes.use_plain_vae_layers import use_plain_vae_layers
 from dcae_export.export.passes.use_rms_norm_operator import use_rms_norm_operator
@@ -32,6 +33,8 @@ def rewrite_module(module: nn.Module, target: Target) -> None:
     fold_latent_shortcut(module)
     keep_attention_epsilon(module)
     fold_attention_scale(module)
+    if target.opset < GELU_OPSET:
+        keep_gelu_in_float32(module)
     if target.rms_norm is RMSNormForm.OPERATOR:
         use_rms_norm_operator(module)
 

@@ -15,6 +15,7 @@ from dcae_export.export.options import ExportOptions, latent_grid
 from dcae_export.export.passes.take_time_features import take_time_features
 from dcae_export.export.target import TARGETS, TimeInput
 from dcae_export.export.trace import Signature
+from dcae_export.export.trajectory import Trajectory
 from dcae_export.models.dit import DiTConfig
 from dcae_export.models.network import NetworkConfig
 from dcae_export.models.timestep import TimestepFeatures
@@ -24,6 +25,8 @@ from dcae_export.sampling.schedule import Diffusion
 
 Grid = tuple[int, int]
 """Rows and columns of the latent."""
+
+_SMALL_TOKENS = 8
 
 
 def transformer_job(
@@ -63,6 +66,8 @@ def transformer_job(
     times = TARGETS[options.target].time_input
     if times is TimeInput.FEATURES:
         take_time_features(network)
+    mixed = options.precision != "fp32"
+    small = None if grid is None else _small(grid, config.patch)
     return GraphJob(
         name="transformer",
         module=network,
@@ -70,6 +75,23 @@ def transformer_job(
         ranges=ranges,
         cases=_cases(config, checkpoint.diffusion, grid, batch, times),
         example="noise",
+        small=_cases(config, checkpoint.diffusion, small, None, times) if mixed else {},
+        trajectory=_trajectory(checkpoint, small) if mixed else None,
+    )
+
+
+def _small(grid: Grid, patch: int) -> Grid:
+    """At most eight tokens along a side: twenty evaluations on a processor are to take minutes."""
+    rows, columns = (min(side, _SMALL_TOKENS * patch) for side in grid)
+    return rows, columns
+
+
+def _trajectory(checkpoint: TransformerCheckpoint, small: Grid | None) -> Trajectory:
+    config = checkpoint.config
+    grid = small or (4 * config.patch, 4 * config.patch)
+    label = None if config.num_classes is None else config.num_classes // 2
+    return Trajectory(
+        diffusion=checkpoint.diffusion, latent=(1, config.in_channels, *grid), label=label
     )
 
 

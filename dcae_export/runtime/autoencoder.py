@@ -14,7 +14,8 @@ from dcae_export.errors import UsageError
 from dcae_export.pictures.pixels import to_tensor, to_uint8
 from dcae_export.runtime.fit import Fit, fit
 from dcae_export.runtime.provider import Provider
-from dcae_export.runtime.session import Session
+from dcae_export.runtime.provider_options import CPU, ProviderOptions
+from dcae_export.runtime.session import Session, axes_of
 
 
 class Autoencoder:
@@ -26,7 +27,7 @@ class Autoencoder:
     ```
     """
 
-    def __init__(self, bundle: Bundle, *, provider: Provider, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, *, provider: ProviderOptions, threads: int | None) -> None:
         self.bundle = bundle
         self._provider = provider
         self._threads = threads
@@ -38,7 +39,7 @@ class Autoencoder:
         cls,
         bundle: Path | str,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         verify_hashes: bool = True,
     ) -> "Autoencoder":
@@ -46,7 +47,7 @@ class Autoencoder:
 
         Args:
             bundle: The folder.
-            provider: Where to run; nothing else is used in its place.
+            provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
             verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
 
@@ -57,6 +58,11 @@ class Autoencoder:
         return cls(
             Bundle.open(bundle, verify_hashes=verify_hashes), provider=provider, threads=threads
         )
+
+    @property
+    def provider(self) -> Provider:
+        """Where the graphs run."""
+        return self._provider.provider
 
     @property
     def downsample(self) -> int:
@@ -137,12 +143,21 @@ class Autoencoder:
         self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]:
         with self._opening:
-            if name not in self._sessions:
-                self._sessions[name] = Session(
-                    self.bundle.check_graph(name), provider=self._provider, threads=self._threads
-                )
-            session = self._sessions[name]
+            session = self._sessions.get(name)
+            if session is None or not session.takes(axes_of(session.graph, inputs)):
+                session = self._sessions[name] = self._open(name, inputs)
         return session.run(inputs)
+
+    def _open(self, name: GraphName, inputs: Mapping[str, NDArray[np.generic]]) -> Session:
+        # What another size needs in its place is not held beside it.
+        self._sessions.pop(name, None)
+        files = self.bundle.check_graph(name)
+        return Session(
+            files,
+            provider=self._provider,
+            threads=self._threads,
+            axes=axes_of(files.graph, inputs),
+        )
 
 
 def _batch(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dcae_export.errors import UsageError
 from dcae_export.runtime.session import Session
 
 Latents = NDArray[np.float32]
@@ -37,13 +38,10 @@ class GuidedNetwork:
             DcaeError: As ``Session.run``.
         """
         channels = state.shape[1]
-        if self.labels is None or self.null_label is None:
-            output = self._evaluate(state, t, self.labels)
+        if not self.is_guided:
+            output = self._evaluate(state, t)
             return output if self.with_variance else output[:, :channels]
-        null = np.full_like(self.labels, self.null_label)
-        both = self._evaluate(
-            np.concatenate([state, state]), t, np.concatenate([self.labels, null])
-        )
+        both = self._evaluate(np.concatenate([state, state]), t)
         conditional, unconditional = np.split(both, 2)
         base = unconditional[:, :channels]
         weight = np.float32(self.guidance)
@@ -52,22 +50,55 @@ class GuidedNetwork:
             return guided
         return np.concatenate([guided, conditional[:, channels:]], axis=1)
 
-    def _evaluate(self, state: Latents, t: float, labels: NDArray[np.int64] | None) -> Latents:
-        rows = len(state)
-        inputs: dict[str, NDArray[np.generic]] = {"latent": state}
+    @property
+    def is_guided(self) -> bool:
+        """Whether both halves are run."""
+        return self.labels is not None and self.null_label is not None
+
+    def axes(self, state: Latents) -> dict[str, int]:
+        """The named axes of the graph's run for ``state``, both halves and a fixed batch counted.
+
+        Raises:
+            UsageError: The graph does not take it.
+        """
+        images, channels, height, width = state.shape
+        rows = 2 * images if self.is_guided else images
+        axes = self.session.graph.latent_axes(rows, channels=channels, grid=(height, width))
+        if axes is None:
+            raise UsageError(f"{self.session.name}: takes no latent of {list(state.shape)}")
+        return dict(axes)
+
+    def times(self, t: float, rows: int) -> tuple[str, NDArray[np.float32]]:
+        """The input that tells the graph the time, by name, for ``rows`` rows."""
         if self.time_features is None:
-            inputs["timestep"] = np.full(rows, t, np.float32)
-        else:
-            inputs["time_features"] = np.repeat(self.time_features[t][None], rows, axis=0)
+            return "timestep", np.full(rows, t, np.float32)
+        return "time_features", np.repeat(self.time_features[t][None], rows, axis=0)
+
+    def row_labels(self, images: int, rows: int) -> NDArray[np.int64] | None:
+        """The label of each of a run's ``rows``, the last one repeated; None for an unconditional network."""
+        if self.labels is None:
+            return None
+        assert len(self.labels) == images
+        labels = self.labels
+        if self.null_label is not None:
+            labels = np.append(labels, np.full_like(labels, self.null_label))
+        return filled(labels, rows)
+
+    def _evaluate(self, latent: Latents, t: float) -> Latents:
+        fixed = self.session.graph.inputs[0].shape[0]
+        # A graph of a fixed batch runs full: the last row stands in for those that are missing.
+        rows = max(len(latent), fixed) if isinstance(fixed, int) else len(latent)
+        name, times = self.times(t, rows)
+        inputs: dict[str, NDArray[np.generic]] = {"latent": filled(latent, rows), name: times}
+        labels = self.row_labels(len(latent) // (2 if self.is_guided else 1), rows)
         if labels is not None:
             inputs["label"] = labels
-        fixed = self.session.graph.inputs[0].shape[0]
-        if isinstance(fixed, int) and fixed != rows:
-            # A graph of a fixed batch runs full: the last row stands in for those that are missing.
-            inputs = {name: filled(array, fixed) for name, array in inputs.items()}
-        return self.session.run(inputs)["output"][:rows].astype(np.float32, copy=False)
+        output = self.session.run(inputs)["output"][: len(latent)]
+        return output.astype(np.float32, copy=False)
 
 
 def filled(array: NDArray[Element], rows: int) -> NDArray[Element]:
     """``array`` with its last row repeated until there are ``rows``."""
+    if len(array) == rows:
+        return array
     return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])

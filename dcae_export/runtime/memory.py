@@ -17,13 +17,13 @@ def available_memory(*, limit: int | None = None) -> int:
     return available if limit is None else min(limit, available)
 
 
-def require_memory(needed: int, *, what: str) -> None:
-    """Check that ``needed`` bytes are available.
+def require_memory(needed: int, *, what: str, limit: int | None = None) -> None:
+    """Check that ``needed`` bytes are available, and no more than ``limit`` are needed.
 
     Raises:
         ResourceError: They are not; the message holds both figures.
     """
-    available = available_memory()
+    available = available_memory(limit=limit)
     if needed > available:
         raise ResourceError(
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "

@@ -4,6 +4,7 @@ import bisect
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +22,17 @@ from dcae_export.bundle.manifest import (
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import BundleError, ParityError, ResourceError, UsageError
 from dcae_export.runtime.autoencoder import Autoencoder
+from dcae_export.runtime.device_memory import memory_for
+from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
-from dcae_export.runtime.memory import available_memory, return_free_memory
-from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.memory import return_free_memory
+from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
-from dcae_export.sampling.table import Table, sample
+from dcae_export.sampling.table import OnStep, Table, sample
 
-OnStep = Callable[[int, int], bool | None]
 Latents = NDArray[np.float32]
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -44,7 +46,8 @@ _ARRAYS_PER_ROW = 24
 class Pipeline:
     """A bundle with a transformer. One seed gives one image: image i of a request draws from seed + i.
 
-    One session is alive at a time: the transformer is released before the decoder is loaded.
+    One session is alive at a time: the transformer is released before the decoder is loaded. On a GPU the latents
+    stay there from the first evaluation to the last.
 
     ```python
     pipeline = Pipeline.open("dc-ae-f64c128-in-1.0-uvit-h-in-512px")
@@ -56,7 +59,7 @@ class Pipeline:
         self,
         bundle: Bundle,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         memory_limit: int | None = None,
         keep_sessions: bool = False,
@@ -71,12 +74,16 @@ class Pipeline:
         self.diffusion: Diffusion = manifest.diffusion
         self.conditioning: Conditioning = manifest.conditioning
         self.samplers: Samplers = manifest.samplers
-        self._provider = provider
         self._threads = threads
-        self._memory_limit = memory_limit
+        # The lower one, should a caller give both.
+        limits = [one for one in (memory_limit, provider.memory_limit) if one is not None]
+        self._provider = replace(provider, memory_limit=min(limits, default=None))
         self._keep_sessions = keep_sessions
-        self._autoencoder = Autoencoder(bundle, provider=provider, threads=threads)
+        # Until a request says how much it takes.
+        self._keeps = keep_sessions
+        self._autoencoder = Autoencoder(bundle, provider=self._provider, threads=threads)
         self._transformer: Session | None = None
+        self._gpu_memory: int | None = None
         self._sessions = threading.Lock()
 
     @classmethod
@@ -84,7 +91,7 @@ class Pipeline:
         cls,
         bundle: Path | str,
         *,
-        provider: Provider = Provider.CPU,
+        provider: ProviderOptions = CPU,
         threads: int | None = None,
         memory_limit: int | None = None,
         keep_sessions: bool = False,
@@ -94,12 +101,12 @@ class Pipeline:
 
         Args:
             bundle: The folder.
-            provider: Where to run; nothing else is used in its place.
+            provider: Where to run, with its options; nothing else is used in its place.
             threads: Threads inside one operator; None is one per physical core.
-            memory_limit: Bytes that a run may take beside what the process holds already; None is what the
-                machine has left.
+            memory_limit: Bytes that a run may take beside what the process holds already, of the GPU where one is
+                used; None is what is left.
             keep_sessions: Keep the transformer and the decoder loaded from one call to the next: faster, and
-                both are in memory at once.
+                both are in memory at once. Where the limit does not hold both, each is released after its part.
             verify_hashes: False skips the files' hashes, never the checks of paths and sizes.
 
         Raises:
@@ -189,14 +196,19 @@ class Pipeline:
         sampler: str | None = None,
         guidance: float | None = None,
         strength: float = 1.0,
+        size: Size | None = None,
     ) -> int:
         """How often a request evaluates the transformer, and calls ``on_step``.
 
         Raises:
-            UsageError: The bundle has no such sampler, or the guidance is no weight.
+            UsageError: The bundle has no such sampler or size, or the guidance is no weight.
         """
         table = self.table(sampler)
-        per_call = self._images_per_call(images, guided=self._is_guided(self._weight(guidance)))
+        per_call = self._images_per_call(
+            images,
+            self._grid(self.size if size is None else size),
+            guided=self._is_guided(self._weight(guidance)),
+        )
         return -(-images // per_call) * (len(table.rows) - table.start_row(strength))
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
@@ -255,7 +267,7 @@ class Pipeline:
         guided = self._is_guided(weight)
         grid = self._checked_grid(size, len(labels), guided=guided)
         noise = self._noise(len(labels), grid, seed, latents)
-        per_call = self._images_per_call(len(labels), guided=guided)
+        per_call = self._images_per_call(len(labels), grid, guided=guided)
         features = self._time_features(sampler, table)
         first_row, start = 0, None
         if image is not None:
@@ -263,11 +275,12 @@ class Pipeline:
             start = self._encode(image, grid)
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
-        session = self._open_transformer()
+        session = self._open_transformer(per_call * (2 if guided else 1), grid)
+        draw = sample if session.device.kind == "cpu" else sample_on_device
         try:
             return np.concatenate(
                 [
-                    sample(
+                    draw(
                         table,
                         network=GuidedNetwork(
                             session=session,
@@ -317,7 +330,7 @@ class Pipeline:
     def _checked_grid(self, size: Size | None, images: int, *, guided: bool) -> tuple[int, int]:
         """The grid of a request, one that both graphs take and whose runs the memory holds."""
         grid = self._grid(self.size if size is None else size)
-        per_call = self._images_per_call(images, guided=guided)
+        per_call = self._images_per_call(images, grid, guided=guided)
         self._require_memory(grid, per_call * (2 if guided else 1))
         return grid
 
@@ -359,18 +372,28 @@ class Pipeline:
     def _is_guided(self, weight: float) -> bool:
         return self.conditioning.num_classes is not None and weight != 1
 
-    def _images_per_call(self, images: int, *, guided: bool) -> int:
+    def _images_per_call(self, images: int, grid: tuple[int, int], *, guided: bool) -> int:
+        """The pictures that one call of the transformer makes: as many as the memory holds, up to four."""
         fixed, rows = self._fixed_rows("transformer"), 2 if guided else 1
         if fixed is not None:
             return fixed // rows
-        most = self._graph("transformer").ranges["batch"].max
-        return min(images, IMAGES_PER_CALL, most // rows)
+        most = min(images, IMAGES_PER_CALL, self._graph("transformer").ranges["batch"].max // rows)
+        available = self._available()
+        for count in range(most, 1, -1):
+            needs = self._forecast(grid, count * rows)
+            if needs is None or available is None or max(needs) <= available:
+                return count
+        return min(most, 1)
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
-        """One session is alive at a time, so the larger one decides, unless both are kept."""
-        available = available_memory(limit=self._memory_limit)
-        needed = self._forecast(grid, rows)
-        if needed is None or needed <= available:
+        """One session is alive at a time where both do not fit, so the larger one decides."""
+        available = self._available()
+        needs = self._forecast(grid, rows)
+        if needs is None or available is None:
+            return
+        self._keeps = self._keep_sessions and sum(needs) <= available
+        needed = max(needs)
+        if needed <= available:
             return
         factor = self._autoencoder.downsample
         side = factor * self._fitting_side(max(grid), rows, available)
@@ -380,6 +403,15 @@ class Pipeline:
             f"{available / 2**30:.1f} GiB are there: {fitting}"
         )
 
+    def _available(self) -> int | None:
+        """The bytes that a request may take; None if unknown."""
+        if isinstance(self._provider, CpuOptions):
+            return memory_for(self._provider)
+        # What is free later is less by what our own sessions hold, and would be counted twice.
+        if self._gpu_memory is None:
+            self._gpu_memory = memory_for(self._provider)
+        return self._gpu_memory
+
     def _fitting_side(self, below: int, rows: int, available: int) -> int:
         """The largest side of a square of the latent's positions that fits; 0 where none does."""
         latent = self._graph("transformer").inputs[0]
@@ -387,14 +419,14 @@ class Pipeline:
         sides = range(patch, below, patch)
 
         def needed(side: int) -> float:
-            forecast = self._forecast((side, side), rows)
-            return math.inf if forecast is None else forecast
+            return max(self._forecast((side, side), rows) or [math.inf])
 
         # What is needed grows with the side.
         fitting = bisect.bisect_right(sides, available, key=needed)
         return sides[fitting - 1] if fitting else 0
 
-    def _forecast(self, grid: tuple[int, int], rows: int) -> int | None:
+    def _forecast(self, grid: tuple[int, int], rows: int) -> list[int] | None:
+        """What the transformer and the decoder need, weights and a run of each; None for a grid that they do not take."""
         needs: list[int] = []
         batches: dict[GraphName, int] = {"transformer": rows, "decoder": 1}
         for name, batch in batches.items():
@@ -405,7 +437,7 @@ class Pipeline:
             needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
         latent = 4 * self.bundle.manifest.latent.channels * math.prod(grid)
         needs[0] += _ARRAYS_PER_ROW * rows * latent
-        return sum(needs) if self._keep_sessions else max(needs)
+        return needs
 
     def _scale(self) -> tuple[np.float32, np.float32]:
         latent = self.bundle.manifest.latent
@@ -446,21 +478,25 @@ class Pipeline:
         with np.errstate(over="ignore", invalid="ignore"):
             return (raw - shift) * scaling_factor
 
-    def _open_transformer(self) -> Session:
+    def _open_transformer(self, rows: int, grid: tuple[int, int]) -> Session:
+        axes = self._axes("transformer", rows, grid) or {}
         with self._sessions:
-            if self._transformer is not None:
+            if self._transformer is not None and self._transformer.takes(axes):
                 return self._transformer
+            self._transformer = None
             session = Session(
                 self.bundle.check_graph("transformer"),
                 provider=self._provider,
                 threads=self._threads,
+                axes=axes,
             )
-            if self._keep_sessions:
+            if self._keeps:
                 self._transformer = session
             return session
 
     def _release(self) -> None:
-        if not self._keep_sessions:
+        if not self._keeps:
+            self._transformer = None
             self._autoencoder.close()
             return_free_memory()
 

@@ -6,6 +6,8 @@ from types import ModuleType
 
 from dcae_export.errors import ProviderError
 
+SILENT = 4
+"""ONNX Runtime's "fatal": what it has to say comes as an exception as well."""
 INSTALL_LINE = "pip install 'dcae-export[cpu]', or 'dcae-export[gpu]' for an NVIDIA GPU"
 
 
@@ -36,9 +38,12 @@ def load_onnxruntime() -> ModuleType:
         ProviderError: None is installed; the message says what to type.
     """
     try:
-        return importlib.import_module("onnxruntime")
+        onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise ProviderError(f"no ONNX Runtime is installed; {INSTALL_LINE}") from error
+    # What fails before a session has options is logged by this one, in colour, and is no exception.
+    onnxruntime.set_default_logger_severity(SILENT)
+    return onnxruntime
 
 
 def installed_version() -> str:
@@ -48,6 +53,15 @@ def installed_version() -> str:
         ProviderError: None is installed.
     """
     return str(load_onnxruntime().__version__)
+
+
+def built_for_cuda() -> str | None:
+    """The CUDA version that the installed build was made for, as in 13.0; None for one without CUDA.
+
+    Raises:
+        ProviderError: No ONNX Runtime is installed.
+    """
+    return str(getattr(load_onnxruntime(), "cuda_version", "")) or None
 
 
 def require_listed(provider: Provider) -> None:

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from dcae_export.errors import ProviderError
-from dcae_export.runtime.provider import load_onnxruntime
+from dcae_export.runtime.provider import SILENT, Provider, load_onnxruntime
+from dcae_export.runtime.provider_failures import provider_reason
+from dcae_export.runtime.provider_options import ProviderOptions, default_options
+from dcae_export.runtime.shared_libraries import what_is_missing
 
 # A whole ONNX file: IR version 8, opset 13, y = Relu(x) for one float32. Made with onnx.helper; it stands here
 # as bytes because the runtime does without onnx.
@@ -12,7 +17,6 @@ _ONE_NODE = (
     b"Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
 )
-_SILENT = 4  # ONNX Runtime's "fatal": what it has to say comes as an exception as well.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,23 +43,50 @@ def probe_providers() -> list[Probe]:
         names = listed_providers()
     except ProviderError:
         return []
-    return [_probe(name) for name in names]
+    ours = {provider.onnxruntime_name: provider for provider in Provider}
+    return [_probe(name, ours.get(name)) for name in names]
 
 
-def _probe(name: str) -> Probe:
+def probe(options: ProviderOptions) -> Probe:
+    """Run one node on the provider that these are the options of."""
+    provider = options.provider
+    name = provider.onnxruntime_name
+    try:
+        if name not in listed_providers():
+            return Probe(
+                provider=name, works=False, reason="this ONNX Runtime was built without it"
+            )
+        missing = what_is_missing(provider)
+    except ProviderError as error:
+        return Probe(provider=name, works=False, reason=str(error))
+    if missing is not None:
+        return Probe(provider=name, works=False, reason=missing)
+    return _run_one_node(name, options.onnxruntime_providers())
+
+
+def _probe(name: str, provider: Provider | None) -> Probe:
+    return _run_one_node(name, [name]) if provider is None else probe(default_options(provider))
+
+
+def _run_one_node(name: str, providers: list[str] | list[tuple[str, dict[str, str]]]) -> Probe:
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SILENT
+    options.log_severity_level = SILENT
     try:
         # With its fallback on, ONNX Runtime prints to stdout and takes another provider.
         session = onnxruntime.InferenceSession(
-            _ONE_NODE, options, providers=[name], enable_fallback=0
+            _ONE_NODE, options, providers=providers, enable_fallback=0
         )
         used = session.get_providers()
+        # Only what the session says it uses is proof: a provider that cannot be loaded is left out.
+        if name not in used:
+            return Probe(provider=name, works=False, reason="its libraries cannot be loaded")
+        # A GPU for which the build holds no code is found by running.
+        (result,) = session.run(["y"], {"x": np.array([-1.0], np.float32)})
     # ONNX Runtime's exceptions have no base but Exception.
     except Exception as error:  # noqa: BLE001
-        return Probe(provider=name, works=False, reason=" ".join(str(error).split())[:200])
-    # Only what the session says it uses is proof: a listed provider whose libraries are missing is left out.
-    if name not in used:
-        return Probe(provider=name, works=False, reason="its libraries cannot be loaded")
+        text = " ".join(str(error).split())
+        return Probe(provider=name, works=False, reason=provider_reason(text) or text[:200])
+    if result.tolist() != [0.0]:
+        return Probe(provider=name, works=False, reason=f"gave {result.tolist()} for [0.0]")
     return Probe(provider=name, works=True, reason="")

@@ -4,10 +4,9 @@ docs/bundle-format.md defines the format. The loop knows no solver: all of a sol
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from dcae_export.errors import CancelledError, ConfigError, ParityError, UsageError
 
 Array = NDArray[np.float32]
+OnStep = Callable[[int, int], bool | None]
+State = TypeVar("State")
 _CHANNELS = -3
 
 
@@ -120,16 +121,60 @@ class Table:
         return min(starts, key=lambda index: abs(count - index - strength * count))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advanced(Generic[State]):
+    """What a row leaves: the next state and base, and the converted output that joins the history."""
+
+    state: State
+    base: State
+    converted: State
+    is_finite: bool
+
+
+class Arithmetic(Protocol[State]):
+    """How a walk computes, and where its state lies."""
+
+    def place(self, array: Array) -> State:
+        """The state of a float32 array."""
+        ...
+
+    def advance(
+        self,
+        row: Row,
+        *,
+        state: State,
+        base: State,
+        history: tuple[State, ...],
+        output: State,
+        z: Array | None,
+    ) -> Advanced[State]:
+        """Take one row, all in float32, in the order in which the format writes it, each operation rounded.
+
+        Args:
+            row: The coefficients.
+            state: What the network was given.
+            base: As the row before left it.
+            history: Converted outputs, the newest first, without this row's.
+            output: The network's.
+            z: The row's noise; None where it adds none.
+        """
+        ...
+
+    def fetch(self, state: State) -> Array:
+        """A state as an array of its own."""
+        ...
+
+
 def sample(
     table: Table,
     *,
     network: Callable[[Array, float], Array],
     noise: Callable[[int], Array],
-    on_step: Callable[[int, int], bool | None] | None = None,
+    on_step: OnStep | None = None,
     init_latent: Array | None = None,
     first_row: int = 0,
 ) -> Array:
-    """Walk a table. All arithmetic is float32, in the order written, each operation rounded.
+    """Walk a table with NumPy. All arithmetic is float32, in the order written, each operation rounded.
 
     Args:
         table: The sampler.
@@ -154,32 +199,100 @@ def sample(
         ValueError: No run may begin at ``first_row``, its latent is missing, or an array has another shape or
             dtype than it should.
     """
+    return walk(
+        table,
+        arithmetic=_NumPy(learned_variance=table.learned_variance),
+        network=network,
+        noise=noise,
+        on_step=on_step,
+        init_latent=init_latent,
+        first_row=first_row,
+    )
+
+
+def walk(  # noqa: PLR0913 - one argument for each part
+    table: Table,
+    *,
+    arithmetic: Arithmetic[State],
+    network: Callable[[State, float], State],
+    noise: Callable[[int], Array],
+    on_step: OnStep | None = None,
+    init_latent: Array | None = None,
+    first_row: int = 0,
+) -> Array:
+    """``sample`` with the state wherever ``arithmetic`` has it; arguments, result and errors are the same."""
     # What overflows is found in the state.
     with np.errstate(over="ignore", invalid="ignore"):
-        state = base = _first_state(table, first_row, noise(0), init_latent)
-        history: deque[Array] = deque(maxlen=max(row.reach for row in table.rows))
+        first = _first_state(table, first_row, noise(0), init_latent)
+        state = base = arithmetic.place(first)
+        history: tuple[State, ...] = ()
+        longest = max(row.reach for row in table.rows)
         count = len(table.rows) - first_row
         for index in range(first_row, len(table.rows)):
             row = table.rows[index]
-            output = network(state, row.t)
-            out, variance = _split(output, state, learned_variance=table.learned_variance)
-            history.appendleft(_scaled(row.m[0], state) + _scaled(row.m[1], out))
-            following = _combine(row.x, base, history)
-            if row.s is not None:
-                following += _scaled(row.s, noise(index + 1))
-            elif row.v is not None:
-                following += _deviation(row.v, variance) * noise(index + 1)
-            if row.base is not None:
-                base = following if row.base == "x" else _combine(row.base, base, history)
-            state = following
-            if not np.isfinite(state).all():
+            advanced = arithmetic.advance(
+                row,
+                state=state,
+                base=base,
+                history=history,
+                output=network(state, row.t),
+                z=None if row.s is None and row.v is None else noise(index + 1),
+            )
+            state, base = advanced.state, advanced.base
+            history = (advanced.converted, *history)[:longest]
+            if not advanced.is_finite:
                 raise ParityError(
                     f"row {index} of the sampler gives no finite latent; nothing was written"
                 )
             done = index - first_row + 1
             if on_step is not None and on_step(done, count) is False:
                 raise CancelledError(f"stopped after {done} of {count} evaluations")
-    return state
+        return arithmetic.fetch(state)
+
+
+def remembered(history: tuple[State, ...], back: int) -> State:
+    """An entry of a history, the newest being 0; the oldest one stands for those that it does not have."""
+    return history[min(back, len(history) - 1)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _NumPy:
+    """Arrays in memory."""
+
+    learned_variance: bool
+
+    def place(self, array: Array) -> Array:
+        return array
+
+    def advance(
+        self,
+        row: Row,
+        *,
+        state: Array,
+        base: Array,
+        history: tuple[Array, ...],
+        output: Array,
+        z: Array | None,
+    ) -> Advanced[Array]:
+        out, variance = _split(output, state, learned_variance=self.learned_variance)
+        converted = _scaled(row.m[0], state) + _scaled(row.m[1], out)
+        history = (converted, *history)
+        following = _combine(row.x, base, history)
+        if row.s is not None and z is not None:
+            following += _scaled(row.s, z)
+        elif row.v is not None and z is not None:
+            following += _deviation(row.v, variance) * z
+        if row.base is not None:
+            base = following if row.base == "x" else _combine(row.base, base, history)
+        return Advanced(
+            state=following,
+            base=base,
+            converted=converted,
+            is_finite=bool(np.isfinite(following).all()),
+        )
+
+    def fetch(self, state: Array) -> Array:
+        return state
 
 
 def _first_state(table: Table, first_row: int, z: Array, init_latent: Array | None) -> Array:
@@ -208,10 +321,10 @@ def _split(output: Array, state: Array, *, learned_variance: bool) -> tuple[Arra
     return out, variance
 
 
-def _combine(coefficients: tuple[float, ...], base: Array, history: deque[Array]) -> Array:
+def _combine(coefficients: tuple[float, ...], base: Array, history: tuple[Array, ...]) -> Array:
     total = _scaled(coefficients[0], base)
     for back, coefficient in enumerate(coefficients[1:]):
-        total += _scaled(coefficient, history[min(back, len(history) - 1)])
+        total += _scaled(coefficient, remembered(history, back))
     return total
 
 

@@ -7,6 +7,7 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
 from dcae_export.cli.progress import Progress
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import open_autoencoder, runtime_options
 from dcae_export.errors import UsageError
 
@@ -30,7 +31,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     bundle: str,
     latent: Path,
     out: Path,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     force: bool,

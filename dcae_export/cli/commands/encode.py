@@ -8,6 +8,7 @@ from dcae_export.cli.bundle_argument import bundle_argument
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_note
 from dcae_export.cli.progress import Progress
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import open_autoencoder, picture_options, runtime_options
 
 
@@ -31,7 +32,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     out: Path,
     fit: str,
     alpha: str,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     force: bool,

@@ -11,6 +11,7 @@ from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
 from dcae_export.errors import BundleError, InputError, UsageError
 from dcae_export.export.options import SimplifierName
+from dcae_export.export.precision import PrecisionName
 from dcae_export.export.target import TargetName
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     examples=(
         "dcae export --variant f64",
         "dcae export --variant f64-demo",
-        "dcae export --weights dc-ae-f32c32-sana-1.1/ --target cuda --size 1024",
+        "dcae export --weights dc-ae-f32c32-sana-1.1/ --target cuda --precision fp16",
         "dcae export --variant f32 --weights random:0 --out try-it",
         "dcae export --recipe f64-2048 --size 2048x1024",
         "dcae export --variant f64 --transformer uvit-h --sampler dpmpp-2m:20",
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
     "--target",
     type=click.Choice(get_args(TargetName)),
     help="What will run it.  [default: generic: anything]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(PrecisionName)),
+    help="What the graphs compute in; fp16 halves the files, for targets cuda and tensorrt.  "
+    "[default: fp32]",
 )
 @click.option(
     "--size",

@@ -10,8 +10,9 @@ from dcae_export.cli.bundle_argument import locate_bundle, optional_bundle_argum
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
 from dcae_export.cli.demo_bundle import demo_bundle
-from dcae_export.cli.option_types import Bytes, Size
+from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import runtime_options
 from dcae_export.errors import UsageError
 
@@ -100,12 +101,6 @@ class _Request:
     help="A picture; with --each, a folder.  [default: ./ and the first label and seed]",
 )
 @click.option("--each", is_flag=True, help="One file for each picture, not one sheet of all.")
-@click.option(
-    "--memory-limit",
-    type=Bytes(),
-    metavar="8GB",
-    help="Memory that may be taken.  [default: what the machine has left]",
-)
 @runtime_options
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @json_option
@@ -123,8 +118,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     strength: float | None,
     out: Path | None,
     each: bool,
-    memory_limit: int | None,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     force: bool,
@@ -137,7 +131,6 @@ def command(  # noqa: PLR0913 - one argument for each option
     first use, which takes the extra [export], and kept in ~/.cache.
     """
     from dcae_export.runtime.pipeline import Pipeline
-    from dcae_export.runtime.provider import Provider
 
     if strength is not None and picture is None:
         raise UsageError("--strength goes with --from")
@@ -154,11 +147,12 @@ def command(  # noqa: PLR0913 - one argument for each option
     targets = _targets(out, request, each=each, force=force)
     if not verify_hashes:
         print_note("--no-verify: the hashes of the bundle's files are not checked")
+    options = provider.resolve()
     pipeline = Pipeline.open(
         demo_bundle(size) if bundle is None else locate_bundle(bundle),
-        provider=Provider(provider),
+        provider=options,
         threads=threads,
-        memory_limit=memory_limit,
+        memory_limit=provider.memory_limit,
         verify_hashes=verify_hashes,
     )
     _write(_generate(pipeline, request), targets, force=force)
@@ -207,6 +201,7 @@ def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
         sampler=request.sampler,
         guidance=request.guidance,
         strength=strength,
+        size=request.size if image is None else (image.shape[0], image.shape[1]),
     )
     with Progress("generating", steps=steps) as progress:
 

@@ -12,7 +12,7 @@ from dcae_export.errors import ProviderError
 from dcae_export.random_name import is_random
 
 if TYPE_CHECKING:
-    from dcae_export.bundle.manifest import Manifest, Port
+    from dcae_export.bundle.manifest import Fp32Block, Manifest, Port
 
 _PACKAGES = ("dcae-export", "onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless")
 
@@ -142,7 +142,14 @@ def _print_graphs(manifest: "Manifest") -> None:
             )
         )
     print_table(("graph", "form", "nodes", "takes", "gives", "files"), rows)
+    for name, graph in manifest.graphs.items():
+        if graph.fp32_blocks is not None:
+            click.echo(f"{name} in float32: {', '.join(map(_block, graph.fp32_blocks))}")
     click.echo()
+
+
+def _block(block: "Fp32Block") -> str:
+    return block.block if block.max_abs is None else f"{block.block} (reaches {block.max_abs:.3g})"
 
 
 def _port(port: "Port") -> str:

@@ -8,7 +8,7 @@ from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import finite, json_option, print_json, print_table
 from dcae_export.cli.progress import Progress
-from dcae_export.cli.runtime_options import PROVIDERS
+from dcae_export.cli.provider_choice import PROVIDERS
 from dcae_export.errors import BundleError, ParityError
 
 if TYPE_CHECKING:
@@ -100,10 +100,7 @@ def _cell(measurement: "Measurement") -> str:
 
 def _tolerance_text(measurement: "Measurement") -> str:
     tolerance = measurement.tolerance
-    return (
-        f"at most: relative L2 {tolerance.relative_l2:.0e}, max abs {tolerance.max_abs:.0e} of the range "
-        f"({tolerance.because})"
-    )
+    return f"at most: {tolerance} ({tolerance.because})"
 
 
 def _content(bundle: str, measurements: "list[Measurement]") -> dict[str, object]:
@@ -119,10 +116,13 @@ def _content(bundle: str, measurements: "list[Measurement]") -> dict[str, object
                 "max_abs": finite(measurement.difference.max_abs),
                 "reference_range": finite(measurement.difference.reference_range),
                 "psnr_db": measurement.difference.psnr_db,
+                "cosine": measurement.difference.cosine,
                 "worst": list(measurement.difference.worst),
                 "tolerance": {
                     "relative_l2": measurement.tolerance.relative_l2,
                     "max_abs": measurement.tolerance.max_abs,
+                    "psnr_db": measurement.tolerance.psnr_db,
+                    "cosine": measurement.tolerance.cosine,
                     "because": measurement.tolerance.because,
                 },
             }

@@ -12,6 +12,7 @@ from dcae_export.cli.command import command_with
 from dcae_export.cli.console import finite, json_option, print_json, print_note, print_table
 from dcae_export.cli.pictures import names_for, pictures_in
 from dcae_export.cli.progress import Progress
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import open_autoencoder, picture_options, runtime_options
 from dcae_export.errors import InputError, PictureError, UsageError
 
@@ -123,7 +124,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     sheet: Path | None,
     fit: str,
     alpha: str,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     force: bool,

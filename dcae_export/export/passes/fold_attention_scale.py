@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 
 from dcae_export.export.replace_modules import replace_modules
+from dcae_export.models.layers import at_least_float32
 from dcae_export.models.transformer_layers import SelfAttention
 
 
@@ -31,7 +32,9 @@ class ScaledAttention(nn.Module):
         )
         # The key is transposed once, straight to where the product wants it.
         scores_BGNN = q_BNGd.permute(0, 2, 1, 3) @ k_BNGd.permute(0, 2, 3, 1)
-        out_BGNd = scores_BGNN.softmax(dim=-1) @ v_BNGd.permute(0, 2, 1, 3)
+        # In float32 or wider: the sum over all tokens, and weights far below the largest.
+        weights_BGNN = scores_BGNN.to(at_least_float32(scores_BGNN)).softmax(dim=-1)
+        out_BGNd = weights_BGNN.to(scores_BGNN.dtype) @ v_BNGd.permute(0, 2, 1, 3)
         return self.proj(out_BGNd.permute(0, 2, 1, 3).reshape(batch, num_tokens, width))
 
 

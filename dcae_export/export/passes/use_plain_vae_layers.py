@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dcae_export.export.replace_modules import replace_modules
-from dcae_export.models.layers import InterpolateConv
+from dcae_export.models.layers import InterpolateConv, at_least_float32
 from dcae_export.models.sd_vae import Decoder, Encoder
 
 if TYPE_CHECKING:
@@ -51,8 +51,10 @@ class PlainAttention(nn.Module):
 
     def forward(self, x_BCHW: Tensor, **_: object) -> Tensor:
         q_BCN, k_BCN, v_BCN = self.qkv(self.norm(x_BCHW)).flatten(2).chunk(3, dim=1)
-        weights_BNN = torch.softmax(q_BCN.transpose(1, 2) @ k_BCN, dim=2)
-        out_BNC = weights_BNN @ v_BCN.transpose(1, 2)
+        scores_BNN = q_BCN.transpose(1, 2) @ k_BCN
+        # In float32 or wider: the sum over all positions, and weights far below the largest.
+        weights_BNN = torch.softmax(scores_BNN.to(at_least_float32(scores_BNN)), dim=2)
+        out_BNC = weights_BNN.to(scores_BNN.dtype) @ v_BCN.transpose(1, 2)
         return x_BCHW + self.proj(out_BNC.transpose(1, 2).reshape(x_BCHW.shape))
 
 
@@ -60,7 +62,8 @@ class PlainGroupNorm(nn.Module):
     """A group norm that sums along the rows first, then over the rows and channels of a group.
 
     A runtime adds up float32 one after another: over the million numbers of a group at 512 px it loses two
-    digits. The reshape between the two sums keeps a simplifier from making one of them. Shape suffix: G groups.
+    digits. The reshape between the two sums keeps a simplifier from making one of them. In float32 or wider. Shape
+    suffix: G groups.
     """
 
     group_of_channel: Tensor
@@ -74,10 +77,11 @@ class PlainGroupNorm(nn.Module):
         self.register_buffer("group_of_channel", channel * self.num_groups // len(channel))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        centred_BCHW = x_BCHW - self._for_each_channel(self._mean(x_BCHW))
+        wide_BCHW = x_BCHW.to(at_least_float32(x_BCHW))
+        centred_BCHW = wide_BCHW - self._for_each_channel(self._mean(wide_BCHW))
         variance_BG11 = self._mean(centred_BCHW.square())
         scale_BC11 = self._for_each_channel(torch.rsqrt(variance_BG11 + self.eps)) * self.weight
-        return centred_BCHW * scale_BC11 + self.bias
+        return (centred_BCHW * scale_BC11 + self.bias).to(x_BCHW.dtype)
 
     def _mean(self, x_BCHW: Tensor) -> Tensor:
         rows_BCH1 = x_BCHW.mean(dim=3, keepdim=True)

@@ -23,6 +23,28 @@ def test_a_manifest_survives_its_json(bundle: Path) -> None:
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
+def test_a_mixed_graph_lists_its_float32_blocks(bundle: Path) -> None:
+    written = [{"block": "stages.3.1", "max_abs": 20000.5}, {"block": "conv_out", "max_abs": None}]
+    edit_manifest(
+        bundle,
+        lambda c: c["graphs"]["decoder"].update(precision="fp16", fp32_blocks=written),
+    )
+    manifest = _manifest(bundle)
+    blocks = manifest.graphs["decoder"].fp32_blocks
+    assert blocks is not None
+    assert [(one.block, one.max_abs) for one in blocks] == [
+        ("stages.3.1", 20000.5),
+        ("conv_out", None),
+    ]
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_keys_of_mixed_graphs_are_left_out_of_others(bundle: Path) -> None:
+    text = _manifest(bundle).model_dump_json()
+    assert "fp32_blocks" not in text
+    assert "cosine" not in text
+
+
 def test_a_port_resolves_its_axes_and_finds_them_again() -> None:
     port = Port(name="image", dtype="float32", shape=("batch", 3, "32*height", "32*width"))
     assert port.resolve({"batch": 2, "height": 4, "width": 6}) == (2, 3, 128, 192)
@@ -62,6 +84,15 @@ def test_a_range_must_be_ordered() -> None:
             "cannot list itself",
         ),
         (lambda c: c["graphs"]["decoder"]["ranges"].pop("width"), "named axes"),
+        (lambda c: c["graphs"]["decoder"].update(precision="fp16"), "fp32_blocks goes with"),
+        (lambda c: c["graphs"]["decoder"].update(fp32_blocks=[]), "fp32_blocks goes with"),
+        (lambda c: c["graphs"]["decoder"].update(precision="bf16"), "'fp32' or 'fp16'"),
+        (
+            lambda c: c["graphs"]["decoder"].update(
+                precision="fp16", fp32_blocks=[{"block": "../x", "max_abs": None}]
+            ),
+            r"fp32_blocks\.0\.block",
+        ),
         (lambda c: c["golden"][0].update(graph="encoder"), "golden case for encoder"),
         (lambda c: c["golden"][0].update(inputs={}), "does not name the inputs and outputs"),
     ],

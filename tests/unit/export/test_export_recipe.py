@@ -54,6 +54,15 @@ def test_every_option_has_its_key(recipe):
     )
 
 
+def test_a_precision_goes_with_its_target(recipe):
+    options = recipe("target: cuda\nprecision: fp16").options()
+    assert (options.target, options.precision) == ("cuda", "fp16")
+    with pytest.raises(UsageError, match="--precision fp16 is for --target cuda and tensorrt"):
+        recipe("precision: fp16").options()
+    with pytest.raises(ConfigError, match=r"precision: Input should be 'fp32', 'fp16' or 'bf16'"):
+        recipe("precision: half")
+
+
 def test_a_size_without_a_height_is_square(recipe):
     assert recipe("size: 512").size == (512, 512)
 

@@ -44,3 +44,27 @@ def test_convolutions_and_shuffles_in_four_dimensions_pass():
         { a = Conv<pads = [1, 1, 1, 1]>(x, k) y = DepthToSpace<blocksize = 2, mode = "CRD">(a) }"""
     )
     check_structure(model, name="decoder")
+
+
+NARROW = {
+    "ReduceMean": "y = ReduceMean(x)",
+    "Softmax": "y = Softmax<axis = 1>(x)",
+    "Div": "y = Div(x, x)",
+    "Pow": "y = Pow(x, x)",
+    "Sin": "y = Sin(x)",
+    "LayerNormalization": "y = LayerNormalization<axis = 1, stash_type = 10>(x, x)",
+}
+
+
+@pytest.mark.parametrize(("operator", "node"), NARROW.items(), ids=NARROW)
+def test_what_needs_float32_is_refused_in_float16_and_passes_in_float32(operator, node):
+    source = f"(float16[n,4] x) => (float16[n,4] y) {{ {node} }}"
+    with pytest.raises(ExportError, match=f"decoder: {operator} at .* needs float32"):
+        check_structure(graph(source), name="decoder")
+    check_structure(graph(source.replace("float16", "float")), name="decoder")
+
+
+def test_norms_whose_sums_are_float32_pass_in_float16():
+    for norm in ("LayerNormalization<axis = 1>", "RMSNormalization<axis = 1, stash_type = 1>"):
+        source = f"(float16[n,4] x, float16[4] s) => (float16[n,4] y) {{ y = {norm}(x, s) }}"
+        check_structure(graph(source, opset=23), name="decoder")

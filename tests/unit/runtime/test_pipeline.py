@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_factory import edit_manifest
+from fake_nvidia import FakeMachine, use_machine
 from gaussian_data import UVIT
 from generation_factory import GRID, fix_sizes, write_generating_bundle
 
 from dcae_export.errors import BundleError, ResourceError
 from dcae_export.runtime.pipeline import Pipeline
+from dcae_export.runtime.provider_options import CudaOptions
 
 LABELS = [0, 3, 1]
 
@@ -71,7 +73,59 @@ def test_the_largest_square_that_fits_is_the_largest(bundle):
         Pipeline.open(bundle, memory_limit=limit - 1).generate([1], size=(16, 16))
 
 
+@pytest.mark.parametrize("pictures", [1, 2, 3])
+def test_a_call_makes_as_many_pictures_as_the_memory_holds(bundle, expected, pictures):
+    # Both halves of guidance: two rows for each picture.
+    limit = max(Pipeline.open(bundle)._forecast(GRID, 2 * pictures))
+    fitted = Pipeline.open(bundle, memory_limit=limit)
+    assert fitted.evaluations(len(LABELS)) == 3 * -(-len(LABELS) // pictures)
+    assert np.array_equal(fitted.generate(LABELS, seed=5), expected)
+
+
+def test_what_not_even_one_picture_fits_in_is_refused(bundle):
+    limit = max(Pipeline.open(bundle)._forecast(GRID, 2))
+    with pytest.raises(ResourceError, match="GiB of memory"):
+        Pipeline.open(bundle, memory_limit=limit - 1).generate(LABELS, seed=5)
+
+
+def test_on_a_gpu_the_memory_is_that_of_the_gpu(bundle, monkeypatch):
+    use_machine(monkeypatch, FakeMachine(free=max(Pipeline.open(bundle)._forecast(GRID, 2))))
+    on_gpu = Pipeline.open(bundle, provider=CudaOptions())
+    assert on_gpu.evaluations(len(LABELS)) == 3 * len(LABELS)
+    assert Pipeline.open(bundle).evaluations(len(LABELS)) == 3
+
+
+def test_the_lower_of_two_limits_bounds_the_gpus_arena(bundle):
+    pipeline = Pipeline.open(bundle, provider=CudaOptions(memory_limit=5), memory_limit=4)
+    assert pipeline._provider == CudaOptions(memory_limit=4)
+    assert Pipeline.open(bundle, provider=CudaOptions(memory_limit=5))._provider.memory_limit == 5
+
+
 def test_a_picture_cannot_be_varied_without_an_encoder(bundle):
     image = np.zeros((2 * GRID[0], 2 * GRID[1], 3), np.uint8)
     with pytest.raises(BundleError, match="no encoder in this bundle"):
         Pipeline.open(bundle).generate([1], image=image, strength=0.7)
+
+
+def smallest(works) -> int:
+    """The least number of bytes with which ``works`` does not raise ResourceError and returns True."""
+    low, high = 0, 2**30
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            low, high = (low, middle) if works(middle) else (middle, high)
+        except ResourceError:
+            low = middle
+    return high
+
+
+def test_sessions_are_kept_where_the_limit_holds_both_and_released_where_it_does_not(bundle):
+    def opened(limit: int) -> Pipeline:
+        pipeline = Pipeline.open(bundle, memory_limit=limit, keep_sessions=True)
+        pipeline.sample(LABELS, seed=5)
+        return pipeline
+
+    one = smallest(lambda limit: bool(Pipeline.open(bundle, memory_limit=limit).checked_size()))
+    both = smallest(lambda limit: opened(limit)._transformer is not None)
+    assert one < both
+    assert opened(both - 1)._transformer is None

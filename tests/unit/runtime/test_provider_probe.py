@@ -23,6 +23,7 @@ def test_the_cpu_works_here():
 def use_runtime(monkeypatch, session):
     fake = SimpleNamespace(
         get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        set_default_logger_severity=lambda level: None,
         SessionOptions=SimpleNamespace,
         InferenceSession=session,
     )
@@ -31,7 +32,10 @@ def use_runtime(monkeypatch, session):
 
 def test_a_provider_that_is_silently_replaced_does_not_work(monkeypatch):
     def session(*args, **options):
-        return SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+        return SimpleNamespace(
+            get_providers=lambda: ["CPUExecutionProvider"],
+            run=lambda names, inputs: [0 * inputs["x"]],
+        )
 
     use_runtime(monkeypatch, session)
     assert [(probe.provider, probe.works) for probe in provider_probe.probe_providers()] == [

@@ -17,7 +17,9 @@ from dcae_export.errors import (
     ResourceError,
     UsageError,
 )
-from dcae_export.runtime.provider import Provider, load_onnxruntime
+from dcae_export.runtime.bound_graph import BoundGraphs
+from dcae_export.runtime.provider import load_onnxruntime
+from dcae_export.runtime.provider_options import CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 
 THREADS = 8
@@ -233,12 +235,13 @@ def _unscanned(bundle: Bundle) -> GraphFiles:
 # --------------------------------------------------------------------------------- providers
 
 
-@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
-def test_a_provider_that_the_build_lacks_is_an_error_and_nothing_else_runs(bundle, provider):
+@pytest.mark.parametrize("options", [CudaOptions(), TensorRtOptions()])
+def test_a_provider_that_the_build_lacks_is_an_error_and_nothing_else_runs(bundle, options):
+    provider = options.provider
     if provider.onnxruntime_name in load_onnxruntime().get_available_providers():
         pytest.skip(f"this ONNX Runtime was built with {provider.onnxruntime_name}")
     with pytest.raises(ProviderError, match=rf"{provider.value}: .* was built without") as caught:
-        Session(bundle.check_graph("decoder"), provider=provider)
+        Session(bundle.check_graph("decoder"), provider=options)
     assert "pip install 'dcae-export[gpu]'" in str(caught.value)
 
 
@@ -256,7 +259,7 @@ def test_a_provider_that_does_not_load_is_an_error_and_nothing_else_runs(bundle,
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
     monkeypatch.setattr(onnxruntime, "InferenceSession", FellBack)
     with pytest.raises(ProviderError, match="cuda: ONNX Runtime could not load"):
-        Session(bundle.check_graph("decoder"), provider=Provider.CUDA)
+        Session(bundle.check_graph("decoder"), provider=CudaOptions())
 
 
 def test_no_onnx_runtime_at_all_is_an_error_that_says_what_to_type(bundle, monkeypatch):
@@ -270,3 +273,26 @@ def test_a_session_maps_its_weights_from_the_folder_of_the_bundle(tmp_path, monk
     files = Bundle.open(path).check_graph("decoder")
     monkeypatch.chdir(Path(tmp_path.anchor))
     assert Session(files).run({"latent": GOOD})["image"].shape == (1, 3, 4, 4)
+
+
+def test_a_bound_graph_reads_what_was_written_and_has_the_bits_of_a_run(session):
+    given = latent(2, CHANNELS, 3, 4)
+    expected = session.run({"latent": given})["image"]
+    with session.bound({"batch": 2, "height": 3, "width": 4}) as bound:
+        for _ in range(2):
+            bound.write("latent", given)
+            bound.run()
+            assert np.array_equal(bound.outputs["image"].numpy(), expected)
+            given, expected = -given, session.run({"latent": -given})["image"]
+
+
+def test_recorded_graphs_keep_their_places_and_nobody_shares_one(session):
+    graphs = BoundGraphs(
+        session._session, session.graph, device=session.device, records=True, failure=AssertionError
+    )
+    axes = {"batch": 1, "height": 2, "width": 2}
+    with graphs.take(axes) as first, graphs.take(axes) as second:
+        assert first is not second
+    with graphs.take(axes) as again, graphs.take({**axes, "batch": 2}) as larger:
+        assert again in (first, second)
+        assert larger.inputs["latent"].shape()[0] == 2

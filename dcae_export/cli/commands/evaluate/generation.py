@@ -20,6 +20,7 @@ from dcae_export.cli.commands.evaluate.report import (
     versions,
 )
 from dcae_export.cli.console import json_option, print_note
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import runtime_options
 
 EXAMPLES = (
@@ -72,7 +73,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     sampler: str | None,
     guidance: float | None,
     device: str,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     out: Path | None,
@@ -95,17 +96,19 @@ def command(  # noqa: PLR0913 - one argument for each option
     from dcae_export.evaluation.processes import joined_processes
     from dcae_export.evaluation.statistics_file import Statistics
     from dcae_export.runtime.pipeline import Pipeline
-    from dcae_export.runtime.provider import Provider, installed_version
+    from dcae_export.runtime.provider import installed_version
 
     if not verify_hashes:
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     with joined_processes() as processes:
         with preparing(processes):
+            options = provider.resolve()
             task = GenerationTask(
                 subject=bundle,
                 pipeline=Pipeline.open(
                     locate_bundle(bundle),
-                    provider=Provider(provider),
+                    provider=options,
+                    memory_limit=provider.memory_limit,
                     threads=threads,
                     keep_sessions=True,
                     verify_hashes=verify_hashes,
@@ -120,7 +123,7 @@ def command(  # noqa: PLR0913 - one argument for each option
                 reference=Statistics.read(reference),
                 reference_name=str(reference),
                 settings={
-                    "provider": f"{provider}, ONNX Runtime {installed_version()}",
+                    "provider": f"{options.provider.value}, ONNX Runtime {installed_version()}",
                     "device": device,
                     **versions(),
                 },

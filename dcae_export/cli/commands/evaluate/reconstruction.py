@@ -23,6 +23,7 @@ from dcae_export.cli.commands.evaluate.report import (
     versions,
 )
 from dcae_export.cli.console import json_option
+from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import open_autoencoder, runtime_options
 from dcae_export.errors import UsageError
 
@@ -76,7 +77,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     dataset: str | None,
     batch_size: int,
     device: str,
-    provider: str,
+    provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
     out: Path | None,
@@ -109,11 +110,12 @@ def command(  # noqa: PLR0913 - one argument for each option
     with joined_processes() as processes:
         with preparing(processes):
             place = find_device(device)
+            autoencoder = open_autoencoder(
+                bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
+            )
             task = ReconstructionTask(
                 subject=bundle,
-                autoencoder=open_autoencoder(
-                    bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
-                ),
+                autoencoder=autoencoder,
                 pictures=EvaluatedPictures.find(data, count=count),
                 size=size,
                 batch_size=batch_size,
@@ -125,7 +127,7 @@ def command(  # noqa: PLR0913 - one argument for each option
                 else LPIPSDistances(alexnet_network(alexnet), device=place),
                 dataset=None if dataset is None else Dataset(dataset),
                 settings={
-                    "provider": f"{provider}, ONNX Runtime {installed_version()}",
+                    "provider": f"{autoencoder.provider.value}, ONNX Runtime {installed_version()}",
                     "device": device,
                     **versions(),
                 },

@@ -26,6 +26,7 @@ def measurement(*, runtime: str = "ONNX Runtime 9 cpu", relative_l2: float = 1e-
             relative_l2=relative_l2,
             reference_range=1.0,
             psnr_db=None,
+            cosine=1.0,
             worst=(0, 1),
             actual_at_worst=1.0,
             expected_at_worst=1.0,
@@ -93,6 +94,18 @@ def test_inspect_says_what_the_bundle_is(dcae, bundle):
         assert part in result.out
     assert "providers: " in result.out
     assert "dcae-export 0" in result.out
+
+
+def test_inspect_names_the_float32_blocks_of_a_mixed_graph(dcae, bundle):
+    assert "in float32" not in dcae("inspect", bundle).out
+    blocks = [{"block": "stages.3.1", "max_abs": 23456.0}, {"block": "conv_out", "max_abs": None}]
+    edit_manifest(
+        bundle,
+        lambda content: content["graphs"]["decoder"].update(precision="fp16", fp32_blocks=blocks),
+    )
+    out = dcae("inspect", bundle).out
+    assert "generic, fp16, opset 18" in out
+    assert "decoder in float32: stages.3.1 (reaches 2.35e+04), conv_out" in out
 
 
 def test_inspect_says_that_weights_are_random(dcae, bundle):

@@ -81,16 +81,25 @@ def test_the_last_line_says_where_how_large_and_what_to_type_next(dcae, calls):
 def test_every_option_reaches_the_exporter(dcae, calls):
     result = dcae(
         *("export", "--weights", "a.safetensors", "--out", "b", "--target", "tensorrt"),
+        *("--precision", "fp16"),
         *("--size", "1024x512", "--batch", "3", "--image-io", "--simplifier", "none"),
         *("--single-file", "--force", "--wait"),
     )
     assert result.status == 0
     ((_, _, options, force, wait),) = calls["exported"]
-    assert options.target == "tensorrt"
+    assert (options.target, options.precision) == ("tensorrt", "fp16")
     assert options.size == (512, 1024)
     assert (options.batch, options.image_io) == (3, True)
     assert (options.simplifier, options.single_file) == ("none", True)
     assert (force, wait) == (True, True)
+
+
+def test_a_precision_that_the_target_cannot_have_is_refused_before_anything_is_fetched(dcae, calls):
+    result = dcae("export", "--variant", "f64", "--target", "cuda", "--precision", "bf16")
+    assert result.status == 2
+    assert "DepthToSpace" in result.err
+    assert "--precision fp16" in result.err
+    assert not calls["resolved"]
 
 
 def test_dcae_export_is_the_command(capsys, calls):

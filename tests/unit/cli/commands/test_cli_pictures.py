@@ -8,7 +8,7 @@ from crafted_pictures import gradient
 from dcae_export.cli.pictures import names_for
 from dcae_export.evaluation.pictures import EvaluatedPictures
 from dcae_export.pictures.picture_file import read_picture, write_picture
-from dcae_export.runtime.provider import Provider
+from dcae_export.runtime.provider_options import CudaOptions
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_options_reach_the_runtime(dcae, opened, photo, tmp_path):
     )
     assert opened[0].opened_with == {
         "bundle": Path("bundle"),
-        "provider": Provider.CUDA,
+        "provider": CudaOptions(),
         "threads": 3,
         "verify_hashes": False,
     }

@@ -1,0 +1,373 @@
+"""Networks on a GPU: ONNX Runtime's providers beside PyTorch, and the papers' headline.
+
+Each contestant of each case is a fresh process and a cell of its own, so a run that was ended goes on where it was.
+What cannot be run has the reason in place of its figures.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.artifacts import Artifacts
+from benchmarks.denoiser import DIT_F8, DIT_F32, GUIDED_BATCH, UVIT_F8, UVIT_F64, Denoiser
+from benchmarks.diffusion_training import PAIRS as TRAINING_PAIRS
+from benchmarks.diffusion_training import measure_pair as measure_training_pair
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.results import Results
+from dcae_export.errors import DcaeError
+
+CPU = "cpu"
+PARTS = ("encode", "decode", "step", "image")
+SEPARATOR = " | "
+Measurement = Callable[[], dict[str, object]]
+BATCHES = (2, 4, 8, 16, 32, 64)
+# Each batch is compiled anew.
+COMPILED_BATCHES = (8,)
+IMAGES_PER_CALL = 4
+PRODUCT_SIDE = 8192
+# Tokens of a batch of the published throughputs: one image's times their batch (arXiv 2410.10733's own harness).
+STEP_BATCHES = {
+    ("uvit-h", "f64"): 2048,
+    ("uvit-h", "sd-f8"): 128,
+    ("dit-xl", "f32"): 1024,
+    ("dit-xl", "sd-f8"): 256,
+}
+STEP_PAIRS = ((UVIT_F64, UVIT_F8, 19.1), (DIT_F32, DIT_F8, 4.8))
+HEADLINE_SIDE = 512
+TRAINING_TOKENS = 262144
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contestant:
+    """A column: what runs a network, in which precision, with which options.
+
+    ``options`` are attributes of the provider's typed options that are switched on; ``mode`` is torch.compile's.
+    """
+
+    name: str
+    library: str
+    precision: str
+    provider: str = "cuda"
+    options: tuple[str, ...] = ()
+    mode: str | None = None
+
+    def on(self, provider: str) -> dict[str, object]:
+        """As a task takes it; on the processor ONNX Runtime's CUDA columns run by its CPU provider."""
+        own = CPU if provider == CPU and self.provider == "cuda" else self.provider
+        return {
+            "library": self.library,
+            "precision": self.precision,
+            "provider": own,
+            "options": list(self.options),
+            "mode": self.mode,
+        }
+
+    @property
+    def graph_precision(self) -> str:
+        """Of the graph that it opens: TensorRT's builder chooses float16 itself in one of float32."""
+        return "fp32" if self.provider == "tensorrt" else self.precision
+
+
+def _onnx(precision: str) -> Iterator[Contestant]:
+    for options in ((), ("prefer_nhwc",), ("cuda_graph",), ("prefer_nhwc", "cuda_graph")):
+        named = {"prefer_nhwc": "NHWC", "cuda_graph": "CUDA graph"}
+        yield Contestant(
+            name=", ".join([f"ORT CUDA {precision}", *(named[one] for one in options)]),
+            library="onnxruntime",
+            precision=precision,
+            options=options,
+        )
+
+
+REFERENCE = Contestant(name="eager fp32", library="torch", precision="fp32")
+CONTESTANTS = (
+    REFERENCE,
+    Contestant(name="eager fp16", library="torch", precision="fp16"),
+    Contestant(name="eager bf16", library="torch", precision="bf16"),
+    Contestant(name="compile fp16", library="torch", precision="fp16", mode="default"),
+    Contestant(
+        name="compile fp16, CUDA graph", library="torch", precision="fp16", mode="reduce-overhead"
+    ),
+    Contestant(name="diffusers fp16", library="diffusers", precision="fp16"),
+    *_onnx("fp32"),
+    *_onnx("fp16"),
+    Contestant(
+        name="ORT TensorRT fp16", library="onnxruntime", precision="fp16", provider="tensorrt"
+    ),
+)
+# Whose steps make the headline.
+HEADLINE_NAMES = ("compile fp16, CUDA graph", "ORT CUDA fp16, CUDA graph", "ORT TensorRT fp16")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """A transformer on an autoencoder's latents."""
+
+    transformer: str
+    autoencoder: str
+
+    def __str__(self) -> str:
+        return f"{self.transformer} on {self.autoencoder}"
+
+
+# Each autoencoder's first pair makes its whole pictures.
+PAIRS = (
+    Pair(transformer="uvit-h", autoencoder="f64"),
+    Pair(transformer="dit-xl", autoencoder="f32"),
+    Pair(transformer="dit-xl", autoencoder="f64"),
+    Pair(transformer="uvit-h", autoencoder="f32"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpuCase:
+    """A part of a pair, on square pictures of ``side`` pixels."""
+
+    pair: Pair
+    part: str
+    side: int
+
+    def __str__(self) -> str:
+        of = self.pair if self.part in ("step", "image") else self.pair.autoencoder
+        return f"{of}, {self.part} {self.side}"
+
+    @property
+    def network(self) -> dict[str, object]:
+        """As a task takes it."""
+        return {
+            "part": self.part,
+            "autoencoder": self.pair.autoencoder,
+            "transformer": self.pair.transformer,
+            "side": self.side,
+        }
+
+
+def gpu_cases(pairs: Sequence[Pair], parts: Sequence[str], sizes: Sequence[int]) -> list[GpuCase]:
+    """What is measured, the smaller pictures first; an autoencoder once, and as a whole picture with one transformer."""
+    cases: dict[str, GpuCase] = {}
+    first = {pair.autoencoder: pair for pair in reversed(pairs)}
+    for side in sizes:
+        for pair in pairs:
+            for part in parts:
+                if part == "step" or first[pair.autoencoder] == pair:
+                    case = GpuCase(pair=pair, part=part, side=side)
+                    cases.setdefault(str(case), case)
+    return list(cases.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuBenchmark:
+    """Where cells come from and go to.
+
+    ``seconds`` is how long new cells are begun; ``batches`` and ``runs`` are those of a measurement. ``absent`` says
+    why nothing can be run here at all. ``least_side`` is that of the bundles whose encoders and decoders run at all sizes.
+    """
+
+    artifacts: Artifacts
+    results: Results
+    provider: str
+    contestants: Sequence[Contestant] = CONTESTANTS
+    absent: str | None = None
+    seconds: float | None = None
+    batches: Sequence[int] = BATCHES
+    runs: int = 3
+    product_side: int = PRODUCT_SIDE
+    least_side: int = HEADLINE_SIDE
+    begun: float = field(default_factory=time.monotonic, init=False)
+    failed: dict[str, WorkerError] = field(default_factory=dict, init=False)
+    described: dict[str, dict[str, object]] = field(default_factory=dict, init=False)
+
+    def measure(self, cases: Sequence[GpuCase]) -> None:
+        """Every contestant of every case, the peak of matrix products before them."""
+        self._cell(
+            "products",
+            "square",
+            lambda: self._call("measure products", provider=self.provider, side=self.product_side),
+        )
+        for case in cases:
+            for contestant in self.contestants:
+                key = SEPARATOR.join((str(case), contestant.name))
+                self._cell(
+                    case.part, key, lambda case=case, one=contestant: self._measured(case, one)
+                )
+
+    def measure_loops(self, pairs: Sequence[Pair], sizes: Sequence[int]) -> None:
+        """Sampling with the state on the device beside sampling with the state copied."""
+        for side in sizes:
+            for pair in pairs:
+                self._cell(
+                    "loops",
+                    f"{pair}, {side}",
+                    lambda pair=pair, side=side: self._call(
+                        "measure gpu loops",
+                        provider=self.provider,
+                        files=str(self._bundle(pair, side, "fp32")),
+                        side=side,
+                        runs=self.runs,
+                    ),
+                )
+
+    def measure_headline(
+        self,
+        step_pairs: Sequence[tuple[Denoiser, Denoiser, float]] = STEP_PAIRS,
+        training_pairs: Sequence[tuple[Denoiser, Denoiser, float]] = TRAINING_PAIRS,
+        *,
+        tokens: int = TRAINING_TOKENS,
+    ) -> None:
+        """How many times faster a compressed latent makes steps and training, in the published protocol."""
+        for compressed, baseline, published in step_pairs:
+            for contestant in self.contestants:
+                if contestant.name not in HEADLINE_NAMES:
+                    continue
+                key = SEPARATOR.join((f"{compressed} against {baseline}", contestant.name))
+                self._cell(
+                    "headline",
+                    key,
+                    lambda pair=(compressed, baseline), one=contestant: self._speed_up(pair, one),
+                    published=published,
+                )
+        for compressed, baseline, published in training_pairs:
+            self._cell(
+                "training",
+                f"{compressed} against {baseline}",
+                lambda pair=(compressed, baseline): measure_training_pair(
+                    *pair, tokens=tokens, rounds=self.runs, precision="fp16"
+                ),
+                published=published,
+            )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no new cell is begun."""
+        return self.seconds is not None and time.monotonic() - self.begun > self.seconds
+
+    def _cell(
+        self, section: str, key: str, measure: Measurement, *, published: float | None = None
+    ) -> None:
+        if self.is_over or not self.results.wants(section, key):
+            return
+        cell: dict[str, object] = {"not_run": self.absent}
+        try:
+            if self.absent is None:
+                cell = measure()
+        except (WorkerError, DcaeError) as error:
+            cell = {"not_run": str(error)}
+        if published is not None:
+            cell["published_on_h100"] = published
+        self.results.put(section, key, cell)
+
+    def _measured(self, case: GpuCase, contestant: Contestant) -> dict[str, object]:
+        if contestant.library == "diffusers" and case.part not in ("encode", "decode"):
+            return {"not_run": "diffusers has the autoencoder only"}
+        given = contestant.on(self.provider)
+        if case.part == "image":
+            return self._call(
+                "measure gpu image",
+                contestant=given,
+                network=case.network,
+                provider=self.provider,
+                files=str(self._bundle(case.pair, case.side, contestant.graph_precision)),
+                images=IMAGES_PER_CALL,
+                runs=self.runs,
+            )
+        network = self._described(case)
+        reference = self.artifacts.folder / "gpu" / "references" / f"{case}.npy"
+        if contestant != REFERENCE and not reference.exists():
+            raise WorkerError(f"{REFERENCE.name} has not run, so there is nothing to hold it to")
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        files = None
+        if contestant.library == "onnxruntime":
+            # Encoders and decoders take any size.
+            side = case.side if case.part == "step" else self.least_side
+            files = str(self._bundle(case.pair, side, contestant.graph_precision))
+        cell = self._call(
+            "measure gpu network",
+            contestant=given,
+            network=network,
+            provider=self.provider,
+            files=files,
+            batches=list(self._batches(contestant)),
+            reference=str(reference),
+        )
+        return {
+            **cell,
+            "operations": network["operations"],
+            **self._share(cell, network, contestant),
+        }
+
+    def _share(
+        self, cell: dict[str, object], network: dict[str, object], contestant: Contestant
+    ) -> dict[str, object]:
+        products = self.results.document["products"]["square"]["cell"]
+        if not isinstance(products, dict) or contestant.precision not in products:
+            return {}
+        rate = float(str(cell["best_images_per_second"])) * int(str(network["operations"]))
+        return {"share_of_products": rate / float(str(products[contestant.precision]))}
+
+    def _batches(self, contestant: Contestant) -> Sequence[int]:
+        return COMPILED_BATCHES if contestant.mode is not None else self.batches
+
+    def _speed_up(
+        self, pair: tuple[Denoiser, Denoiser], contestant: Contestant
+    ) -> dict[str, object]:
+        """Steps of both at their published batches: images a second of the one by the other's."""
+        rates: list[float] = []
+        steps: dict[str, object] = {}
+        for one in pair:
+            own = Pair(transformer=one.name, autoencoder=one.autoencoder)
+            case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE)
+            # Both halves of an image are rows of the batch.
+            batch = STEP_BATCHES.get((one.name, one.autoencoder), GUIDED_BATCH) // GUIDED_BATCH
+            files = None
+            if contestant.library == "onnxruntime":
+                precision, alone = contestant.graph_precision, own not in PAIRS
+                files = str(self._bundle(own, case.side, precision, alone=alone))
+            reference = self.artifacts.folder / "gpu" / "references" / f"headline {one}.npy"
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            cell = self._call(
+                "measure gpu network",
+                contestant=contestant.on(self.provider),
+                network=self._described(case),
+                provider=self.provider,
+                files=files,
+                batches=[batch],
+                reference=str(reference),
+            )
+            measured = cell["images_per_second"]
+            assert isinstance(measured, dict)
+            if str(batch) not in measured:
+                raise WorkerError(f"{one}: a batch of {GUIDED_BATCH * batch} rows does not fit")
+            rates.append(float(measured[str(batch)]) / one.evaluations)
+            steps[str(one)] = {
+                "rows": GUIDED_BATCH * batch,
+                "images_per_second": rates[-1],
+                "latency_seconds": cell["latency_seconds"],
+                "peak_bytes": cell["peak_bytes_of_batches"],
+            }
+        return {"speed_up": rates[0] / rates[1], "steps": steps}
+
+    def _described(self, case: GpuCase) -> dict[str, object]:
+        key = str(case)
+        if key not in self.described:
+            found = self._call("describe gpu network", network=case.network)
+            self.described[key] = {**case.network, **found}
+        return self.described[key]
+
+    def _bundle(self, pair: Pair, side: int, precision: str, *, alone: bool = False) -> Path:
+        key = f"{pair}, {side}, {precision}, {alone}"
+        # What could not be exported for one column cannot be for the next.
+        if key in self.failed:
+            raise self.failed[key]
+        try:
+            return self.artifacts.on_device(
+                pair.autoencoder, pair.transformer, side, precision, alone=alone
+            )
+        except WorkerError as error:
+            self.failed[key] = WorkerError(f"export of {pair} in {precision}: {error}")
+            raise self.failed[key] from error
+
+    def _call(self, task: str, **arguments: object) -> dict[str, object]:
+        cache = {"TORCHINDUCTOR_CACHE_DIR": str(self.artifacts.folder / "inductor")}
+        with WorkerProcess(environment=cache) as worker:
+            return worker.call(task, **arguments)

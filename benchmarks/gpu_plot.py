@@ -1,0 +1,65 @@
+"""The GPU benchmark as one drawing: how long one image takes, by what runs it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.gpu import CONTESTANTS, PARTS, SEPARATOR
+from benchmarks.results import read_document
+
+_WIDTH_OF_A_PANEL, _HEIGHT_OF_A_ROW = 5.0, 0.2
+
+
+def plot(results: str, path: str) -> dict[str, object]:
+    """Draw a results file: a row for each network, a panel for each size; what was not run says so."""
+    mpl.use("agg")
+    document = read_document(Path(results))
+    panels: dict[str, dict[int, dict[str, Mapping[str, object]]]] = {}
+    for part in PARTS:
+        for key, entry in document.get(part, {}).items():
+            case, _, contestant = key.partition(SEPARATOR)
+            network, _, side = case.rpartition(" ")
+            sides = panels.setdefault(network, {})
+            sides.setdefault(int(side), {})[contestant] = entry["cell"]
+    columns = sorted({side for sides in panels.values() for side in sides}) or [0]
+    most = max((len(cells) for sides in panels.values() for cells in sides.values()), default=1)
+    rows = max(len(panels), 1)
+    figure = Figure(
+        figsize=(_WIDTH_OF_A_PANEL * len(columns), _HEIGHT_OF_A_ROW * rows * (most + 4) + 1.5),
+        layout="constrained",
+    )
+    grid = figure.subplots(rows, len(columns), squeeze=False)
+    for row, (network, sides) in zip(grid, panels.items(), strict=False):
+        for axes, side in zip(row, columns, strict=True):
+            _draw(axes, f"{network} {side}", sides.get(side, {}))
+    figure.suptitle("Milliseconds for one image, median")
+    figure.supxlabel(_setting(document), fontsize="small")
+    figure.savefig(path, dpi=100)
+    return {}
+
+
+def _draw(axes: Axes, case: str, cells: Mapping[str, Mapping[str, object]]) -> None:
+    names = [one.name for one in CONTESTANTS if one.name in cells]
+    values = [1000 * float(str(cells[name].get("latency_seconds", 0))) for name in names]
+    bars = axes.barh(names, values, color="#3b6ea5")
+    labels = [f"{value:.2f}" if value else "not run" for value in values]
+    axes.bar_label(bars, labels, padding=3, fontsize="x-small")
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.tick_params(labelsize="x-small")
+    axes.set_title(case, fontsize="small", loc="left")
+
+
+def _setting(document: Mapping[str, Mapping[str, object]]) -> str:
+    """The device, its driver and the versions, as every figure carries them."""
+    machine, versions = document["machine"], document["versions"]
+    device = [
+        f"{name.removeprefix('gpu_').removeprefix('library_').replace('_', ' ')} {value}"
+        for name, value in machine.items()
+        if name.startswith(("gpu", "library_"))
+    ] or [f"no GPU: {machine['cpu']}"]
+    libraries = [f"{name} {value}" for name, value in versions.items()]
+    return "\n".join([", ".join(device), ", ".join(libraries)])

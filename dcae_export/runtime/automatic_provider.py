@@ -1,0 +1,17 @@
+"""The fastest provider that works here."""
+
+from dcae_export.runtime.provider_options import CPU, CudaOptions, ProviderOptions
+from dcae_export.runtime.provider_probe import probe
+
+
+def automatic_provider(cuda: CudaOptions) -> tuple[ProviderOptions, str]:
+    """CUDA where it runs a node, otherwise the CPU; never TensorRT, which builds for minutes first.
+
+    Args:
+        cuda: The options that CUDA gets.
+
+    Returns:
+        What to run on, and why CUDA does not, or nothing.
+    """
+    found = probe(cuda)
+    return (cuda, "") if found.works else (CPU, found.reason)

@@ -1,0 +1,136 @@
+"""What the GPU benchmark measures, in which order, and what it writes where nothing can be run."""
+
+import pytest
+
+from benchmarks.artifacts import Artifacts
+from benchmarks.gpu import (
+    CONTESTANTS,
+    PAIRS,
+    PARTS,
+    REFERENCE,
+    STEP_BATCHES,
+    STEP_PAIRS,
+    GpuBenchmark,
+    GpuCase,
+    Pair,
+    gpu_cases,
+)
+from benchmarks.report import markdown
+from benchmarks.results import Results, read_document
+from benchmarks.tasks.gpu import inputs_of
+from benchmarks.tasks.gpu_networks import provider_options
+from dcae_export.runtime.provider_options import CpuOptions, CudaOptions, TensorRtOptions
+
+CASES = gpu_cases(PAIRS, PARTS, (512, 1024))
+ABSENT = "there is no NVIDIA GPU"
+
+
+def benchmark(path, **changes: object) -> GpuBenchmark:
+    arguments: dict = {
+        "artifacts": Artifacts(path / "work"),
+        "results": Results.open(path / "gpu.json", "gpu", again=False, device={"gpu": "none"}),
+        "provider": "cuda",
+        "absent": ABSENT,
+    }
+    return GpuBenchmark(**(arguments | changes))
+
+
+def test_an_autoencoder_is_measured_once_and_every_transformer():
+    names = [str(case) for case in CASES]
+    assert len(set(names)) == len(names)
+    assert {name for name in names if "encode 512" in name} == {
+        "f64, encode 512",
+        "f32, encode 512",
+    }
+    assert sum("step 512" in name for name in names) == len(PAIRS)
+    assert [name for name in names if "image 512" in name] == [
+        "uvit-h on f64, image 512",
+        "dit-xl on f32, image 512",
+    ]
+    sides = [case.side for case in CASES]
+    assert sides == sorted(sides)
+
+
+def test_the_columns_are_those_that_were_promised():
+    names = [one.name for one in CONTESTANTS]
+    assert len(set(names)) == len(names)
+    assert names[0] == REFERENCE.name
+    for precision in ("fp32", "fp16"):
+        for options in ("", ", NHWC", ", CUDA graph", ", NHWC, CUDA graph"):
+            assert f"ORT CUDA {precision}{options}" in names
+    assert {"eager fp16", "eager bf16", "compile fp16", "diffusers fp16"} <= set(names)
+    assert "ORT TensorRT fp16" in names
+
+
+def test_the_headline_has_the_published_batches():
+    for compressed, baseline, _ in STEP_PAIRS:
+        assert (compressed.name, compressed.autoencoder) in STEP_BATCHES
+        assert (baseline.name, baseline.autoencoder) in STEP_BATCHES
+    # Four times the tokens of an image, and a quarter of the images.
+    assert STEP_BATCHES["dit-xl", "f32"] == 4 * STEP_BATCHES["dit-xl", "sd-f8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cpu", CpuOptions()),
+        ("cuda", CudaOptions()),
+        ("tensorrt", TensorRtOptions(precision="fp16")),
+    ],
+)
+def test_columns_are_options_of_a_provider(name, options):
+    assert provider_options(name, {}) == options
+    flags = {"prefer_nhwc": True, "cuda_graph": True}
+    assert provider_options("cuda", flags) == CudaOptions(prefer_nhwc=True, cuda_graph=True)
+    with pytest.raises(ValueError, match="the processor has no prefer_nhwc"):
+        provider_options("cpu", {"prefer_nhwc": True})
+
+
+def test_a_step_has_both_halves_of_guidance():
+    network = {"part": "step", "side": 128, "downsample": 64, "channels": 4, "classes": 10}
+    given = inputs_of(network, images=3)
+    assert given["latent"].shape == (6, 4, 2, 2)
+    assert given["label"].tolist() == [0, 1, 2, 10, 10, 10]
+    assert inputs_of({**network, "part": "decode"}, images=3)["latent"].shape == (3, 4, 2, 2)
+    assert inputs_of({**network, "part": "encode"}, images=3)["image"].shape == (3, 3, 128, 128)
+
+
+def test_what_cannot_be_run_reads_not_run_with_the_reason(tmp_path):
+    measured = benchmark(tmp_path)
+    measured.measure(CASES[:1])
+    measured.measure_loops(PAIRS[:1], [512])
+    measured.measure_headline()
+    text = markdown(read_document(tmp_path / "gpu.json"))
+    cells = "".join(" not run |" for _ in CONTESTANTS)
+    assert f"| f64, encode 512 |{cells}" in text
+    assert f"all: not run: {ABSENT}" in text
+    assert "| uvit-h on f64 against uvit-h on sd-f8 | not run | 17.9 |" in text
+    assert "dit-xl on f32 against dit-xl on sd-f8: ORT TensorRT fp16 | not run | 4.8 |" in text
+    assert "| gpu | none |" in text
+
+
+def test_no_cell_is_begun_when_the_time_is_over_and_the_next_run_goes_on(tmp_path, capsys):
+    over = benchmark(tmp_path, seconds=0.0)
+    over.measure(CASES[:1])
+    assert over.is_over
+    assert not (tmp_path / "gpu.json").exists()
+    benchmark(tmp_path, contestants=CONTESTANTS[:1]).measure(CASES[:1])
+    capsys.readouterr()
+    benchmark(tmp_path, contestants=CONTESTANTS[:2]).measure(CASES[:1])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["kept", "kept", "measured"]
+
+
+def test_a_figure_stands_with_its_batch_its_memory_and_its_share(tmp_path):
+    measured = benchmark(tmp_path)
+    case = GpuCase(pair=Pair(transformer="uvit-h", autoencoder="f64"), part="decode", side=512)
+    cell = {
+        "latency_seconds": 0.0125,
+        "best_images_per_second": 160.0,
+        "best_batch": 8,
+        "peak_bytes": 2**30,
+        "share_of_products": 0.25,
+    }
+    measured.results.put("decode", f"{case} | {REFERENCE.name}", cell)
+    text = markdown(read_document(tmp_path / "gpu.json"))
+    assert "| f64, decode 512 | 12.50 ms; 160.00/s at 8; 1.00 GiB; 25% |" in text
