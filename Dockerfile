@@ -1,6 +1,8 @@
-# dcae with CUDA 13.0, cuDNN 9 and TensorRT 10, in versions that fit together: constraints-gpu.txt says why each.
+# dcae with CUDA 13.0, cuDNN 9 and, where its package index is given, TensorRT 10, in versions that fit together:
+# constraints-gpu.txt says why each.
 #
-#   docker build -t dcae .
+#   docker build -t dcae .                                    # CUDA
+#   docker build -t dcae --build-arg TENSORRT_INDEX=URL .     # CUDA and TensorRT
 #   docker run --rm --gpus all -v "$PWD:/work" -v dcae-cache:/cache dcae doctor
 #
 # The host brings the NVIDIA driver, 580 or newer, and the NVIDIA Container Toolkit; all else is in the image.
@@ -17,8 +19,10 @@ COPY constraints-gpu.txt /tmp/
 COPY pyproject.toml README.md LICENSE /src/
 COPY dcae_export /src/dcae_export
 
-# TensorRT's wheels of version 10 lie in NVIDIA's index only.
-RUN pip install --extra-index-url https://pypi.nvidia.com --constraint /tmp/constraints-gpu.txt '/src[tensorrt]' \
+# TensorRT's wheels of version 10 lie in NVIDIA's own package index only, whose address its installation guide states.
+ARG TENSORRT_INDEX=
+RUN if [ -n "$TENSORRT_INDEX" ]; then set -- --extra-index-url "$TENSORRT_INDEX" '/src[tensorrt]'; else set -- '/src[gpu]'; fi \
+    && pip install --constraint /tmp/constraints-gpu.txt "$@" \
     && rm -rf /src /tmp/constraints-gpu.txt
 
 # Engines are machine code: the cache belongs to the one user that writes it.

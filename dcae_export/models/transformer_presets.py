@@ -71,7 +71,7 @@ BACKBONES: dict[str, Backbone] = {
     "uvit-h": Backbone(family=Family.UVIT, depth=28, width=1152, heads=16),
     "uvit-2b": Backbone(family=Family.UVIT, depth=28, width=2048, heads=32),
     # The demo's: with its autoencoder within 12 MB as fp16. Deeper and narrower, it takes longer for as many weights.
-    "usit-demo": Backbone(family=Family.USIT, depth=4, width=176, heads=4),
+    "usit-demo": Backbone(family=Family.USIT, depth=4, width=176, heads=4, guidance=3.0),
     "usit-h": Backbone(family=Family.USIT, depth=28, width=1152, heads=16, guidance=1.2),
     "usit-2b": Backbone(family=Family.USIT, depth=28, width=2048, heads=32, guidance=1.15),
 }

@@ -82,7 +82,7 @@ def test_the_demos_recipes_train_the_demos_network(name):
     recipe = shipped(name)
     assert recipe.transformer.backbone() == BACKBONES["usit-demo"]
     assert recipe.autoencoder == preset_name("f64-demo")
-    assert recipe.transformer.guidance == 1.5
+    assert recipe.transformer.guidance == 3.0
 
 
 @pytest.mark.parametrize("name", OURS)
