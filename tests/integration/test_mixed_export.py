@@ -257,7 +257,7 @@ def test_without_calibration_the_gate_itself_refuses_what_overflows(tmp_path, mo
     for name in loud:
         state[name] = state[name] * 2.0**9
     for name in quiet:
-        state[name] = state[name] * 2.0**-18
+        state[name] = state[name] * 2.0**-9
     checkpoint = type(CHECKPOINT)(
         **{name: getattr(CHECKPOINT, name) for name in CHECKPOINT.__dataclass_fields__}
         | {"state": state}
