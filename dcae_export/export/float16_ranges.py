@@ -86,9 +86,9 @@ def judge_mixed(
     copy = wide_copy(files)
     file = files.path.name
     for case, expected in zip(cases, rounded, strict=True):
-        (actual,) = check_ranges(copy, case.inputs, file=file).values()
+        ((output, actual),) = check_ranges(copy, case.inputs, file=file).items()
         found = difference(actual, expected)
-        tolerance = tolerance_of("", expected.dtype.name, precision="fp32")
+        tolerance = tolerance_of(output, expected.dtype.name, precision="fp32")
         if not found.within(tolerance):
             raise ParityError(
                 f"{file}: {case.label}: is not the module with its weights in float16: {found}; "

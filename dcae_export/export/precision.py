@@ -8,7 +8,7 @@ from dcae_export.export.target import TargetName
 PrecisionName = Literal["fp32", "fp16", "bf16"]
 
 _FLOAT16_TARGETS: tuple[TargetName, ...] = ("cuda", "tensorrt")
-# Read from the registry of the provider's kernels, ONNX Runtime 1.31.
+# Read from ONNX Runtime's list of its providers' kernels, not tried on a GPU.
 _BFLOAT16_REFUSED = {
     "cuda": "ONNX Runtime's CUDA provider has no bfloat16 kernel for DepthToSpace and Resize, none that runs "
     "channels last, and one for Conv only from operator set 22 on; --precision fp16 is for it",

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from autoencoders import small_checkpoint
 from export_factory import TINY, files
 from exported_bundles import count
@@ -258,7 +257,7 @@ def test_without_calibration_the_gate_itself_refuses_what_overflows(tmp_path, mo
     for name in loud:
         state[name] = state[name] * 2.0**9
     for name in quiet:
-        state[name] = state[name] * 2.0**-18
+        state[name] = state[name] * 2.0**-9
     checkpoint = type(CHECKPOINT)(
         **{name: getattr(CHECKPOINT, name) for name in CHECKPOINT.__dataclass_fields__}
         | {"state": state}
@@ -269,8 +268,3 @@ def test_without_calibration_the_gate_itself_refuses_what_overflows(tmp_path, mo
     with pytest.raises(ParityError, match=r"decoder\.onnx: (Mul|Conv|Sigmoid) at \S+ reaches"):
         export(checkpoint, tmp_path / "bundle", options)
     assert not (tmp_path / "bundle").exists()
-    monkeypatch.undo()
-    made = Bundle.open(export(checkpoint, tmp_path / "bundle", options))
-    wide = {block.block for block in made.manifest.graphs["decoder"].fp32_blocks}
-    assert "stages.1.0" in wide
-    assert torch.isfinite(torch.tensor(made.manifest.graphs["decoder"].fp32_blocks[0].max_abs))
