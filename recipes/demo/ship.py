@@ -186,10 +186,10 @@ def _told_transformer(run: Path) -> list[str]:
     before = None if recipe.init_from is None else Path(recipe.init_from)
     earlier = _told_transformer(before) if before is not None and is_run(before) else []
     network = recipe.transformer
+    what = f"transformer, {network.family} of depth {network.depth} and width {network.width}"
     return [
         *earlier,
-        f"| transformer, {network.family} of depth {network.depth} and width {network.width} | "
-        f"{recipe.steps} steps of {recipe.batch_size} latents of the smallest size |",
+        f"| {what} | {recipe.steps} steps of {recipe.batch_size} latents of the smallest size |",
     ]
 
 
