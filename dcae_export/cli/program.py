@@ -19,7 +19,7 @@ _COMMANDS = {
     "parity": "Run a bundle's golden arrays on this machine.",
     "verify": "Check a bundle's structure and hashes.",
     "inspect": "Say what a bundle is.",
-    "warmup": "Build TensorRT's engines, or time the first run.",
+    "warmup": "Open and run each graph of a bundle; TensorRT builds its engines.",
     "engine": "Build TensorRT engines that compute in the types of their graph.",
     "doctor": "Check the installation.",
     "list": "List the published autoencoders and transformers.",

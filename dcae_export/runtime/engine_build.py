@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import ProviderError, ResourceError
@@ -20,6 +21,19 @@ _TIMINGS_NAME = "strongly-typed.timings"
 
 OnProgress = Callable[[str, int, int], None]
 """What the builder is at, how many of its steps are done, and how many there are."""
+
+
+class _ParserError(Protocol):
+    """TensorRT's parser on one node."""
+
+    def desc(self) -> str: ...
+
+
+class _Parser(Protocol):
+    """TensorRT's parser of ONNX, which has no types of its own."""
+
+    def parse(self, model: bytes, path: str, /) -> bool: ...
+    def get_error(self, index: int, /) -> _ParserError: ...
 
 
 def build_engine(
@@ -119,18 +133,18 @@ def _build(tensorrt: ModuleType, plan: EnginePlan, on_progress: OnProgress) -> b
     return bytes(engine)
 
 
-def _parse(parser: object, files: GraphFiles) -> None:
+def _parse(parser: _Parser, files: GraphFiles) -> None:
     # What was checked is parsed, not what the path holds by now; the path is for the weights beside it.
-    if parser.parse(files.model, str(files.path)):  # pyright: ignore[reportAttributeAccessIssue] - tensorrt has no types
-        return
-    first = parser.get_error(0).desc()  # pyright: ignore[reportAttributeAccessIssue] - as above
-    raise ProviderError(f"tensorrt: {files.path.name}: TensorRT does not take this graph: {first}")
+    if not parser.parse(files.model, str(files.path)):
+        raise ProviderError(
+            f"tensorrt: {files.path.name}: TensorRT does not take this graph: {parser.get_error(0).desc()}"
+        )
 
 
 def _monitor(tensorrt: ModuleType, on_progress: OnProgress) -> object:
     class Monitor(tensorrt.IProgressMonitor):
         def __init__(self) -> None:
-            super().__init__()
+            tensorrt.IProgressMonitor.__init__(self)
             self._steps: dict[str, int] = {}
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:  # noqa: ARG002

@@ -23,6 +23,7 @@ from dcae_export.errors import InputError, RefusedError
 from dcae_export.files.sha256 import sha256
 from dcae_export.files.writer_lock import writer_lock
 from dcae_export.runtime.engine_key import EngineKey, Platform
+from dcae_export.user_cache import cache_root
 
 KEY_NAME = "key.json"
 _OTHERS = 0o077
@@ -45,7 +46,7 @@ class EngineCache:
             RefusedError: The folder is a link, another user's, or one that others may write to.
             InputError: It cannot be made.
         """
-        folder = default_cache() if root is None else root.expanduser()
+        folder = cache_root() / "tensorrt" if root is None else root.expanduser()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_folder(folder)
@@ -59,10 +60,6 @@ class EngineCache:
         """The folder of an engine that is whole and of this very key; None where there is none."""
         folder = self._folder(key)
         return folder if _is_intact(folder, key) else None
-
-    def discard(self, key: EngineKey) -> None:
-        """Remove what is there for a key."""
-        _remove(self._folder(key))
 
     def timings(self, platform: Platform) -> Path:
         """The folder of measured layers of a platform, made where it is missing."""
@@ -84,7 +81,7 @@ class EngineCache:
 
     @contextmanager
     def new_entry(self, key: EngineKey) -> Generator[Path]:
-        """A folder to build in, which becomes the key's once the context is left without an error.
+        """A folder to build in, which takes the place of what the key has once the context is left without an error.
 
         For the process that is ``building``: what one left that was killed is removed.
 
@@ -105,14 +102,6 @@ class EngineCache:
 
     def _folder(self, key: EngineKey) -> Path:
         return self.root / key.digest()
-
-
-def default_cache() -> Path:
-    """Where engines are kept if nothing is said, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative one is to be ignored, by the specification.
-    root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "dcae-export" / "tensorrt"
 
 
 def _check_folder(folder: Path) -> None:

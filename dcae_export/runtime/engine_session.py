@@ -80,12 +80,12 @@ class EnginePlan:
             session = self._open_kept(kept, open_graph)
             if session is not None:
                 return session
-            self.cache.discard(self.key)
         with self.cache.building(wait=True):
             # Whoever built before us may have built this one.
             kept = self.cache.find(self.key)
-            if kept is not None:
-                return open_graph(self._providers(kept), None)
+            session = None if kept is None else self._open_kept(kept, open_graph)
+            if session is not None:
+                return session
             parity = self.parity(open_graph)
             with self.cache.new_entry(self.key) as folder:
                 session = open_graph(self._providers(folder), None)

@@ -5,7 +5,7 @@ The numbers are those of CUDA: they follow ``CUDA_VISIBLE_DEVICES``.
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from dcae_export.runtime import shared_libraries
@@ -125,7 +125,7 @@ def _uuid_text(raw: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _management() -> Iterator[ctypes.CDLL | None]:
+def _management() -> Generator[ctypes.CDLL | None]:
     try:
         nvml = shared_libraries.load_library(_MANAGEMENT_LIBRARY)
     except OSError:

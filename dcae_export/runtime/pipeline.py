@@ -28,7 +28,7 @@ from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
 from dcae_export.runtime.memory import return_free_memory
-from dcae_export.runtime.provider_options import CPU, ProviderOptions
+from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
 from dcae_export.sampling.table import OnStep, Table, sample
@@ -83,6 +83,7 @@ class Pipeline:
         self._keeps = keep_sessions
         self._autoencoder = Autoencoder(bundle, provider=self._provider, threads=threads)
         self._transformer: Session | None = None
+        self._gpu_memory: int | None = None
         self._sessions = threading.Lock()
 
     @classmethod
@@ -377,7 +378,7 @@ class Pipeline:
         if fixed is not None:
             return fixed // rows
         most = min(images, IMAGES_PER_CALL, self._graph("transformer").ranges["batch"].max // rows)
-        available = memory_for(self._provider)
+        available = self._available()
         for count in range(most, 1, -1):
             needs = self._forecast(grid, count * rows)
             if needs is None or available is None or max(needs) <= available:
@@ -386,7 +387,7 @@ class Pipeline:
 
     def _require_memory(self, grid: tuple[int, int], rows: int) -> None:
         """One session is alive at a time where both do not fit, so the larger one decides."""
-        available = memory_for(self._provider)
+        available = self._available()
         needs = self._forecast(grid, rows)
         if needs is None or available is None:
             return
@@ -401,6 +402,15 @@ class Pipeline:
             f"{factor * grid[1]}x{factor * grid[0]} needs {needed / 2**30:.1f} GiB of memory, "
             f"{available / 2**30:.1f} GiB are there: {fitting}"
         )
+
+    def _available(self) -> int | None:
+        """The bytes that a request may take; None if unknown."""
+        if isinstance(self._provider, CpuOptions):
+            return memory_for(self._provider)
+        # What is free later is less by what our own sessions hold, and would be counted twice.
+        if self._gpu_memory is None:
+            self._gpu_memory = memory_for(self._provider)
+        return self._gpu_memory
 
     def _fitting_side(self, below: int, rows: int, available: int) -> int:
         """The largest side of a square of the latent's positions that fits; 0 where none does."""

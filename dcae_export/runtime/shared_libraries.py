@@ -5,8 +5,10 @@ ONNX Runtime leaves a provider out, with a line in its log, where one of them ca
 
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import io
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +91,8 @@ def what_is_missing(provider: Provider) -> str | None:
     if provider is Provider.CPU or version is None:
         return None
     _preload()
+    if sys.platform != "linux":
+        return None  # Their names there are not known here; the session's own list of providers is left to tell.
     missing = missing_libraries(provider, cuda=int(version.partition(".")[0]))
     return describe(missing) if missing else None
 
@@ -117,6 +121,7 @@ def describe(missing: Iterable[Missing]) -> str:
     )
 
 
+@functools.cache
 def _preload() -> None:
     """Let ONNX Runtime load what NVIDIA's packages brought; what it prints is found again, with names, by us."""
     with contextlib.redirect_stdout(io.StringIO()):

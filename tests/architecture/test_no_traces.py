@@ -14,6 +14,7 @@ KNOWN_HOSTS = {
     "127.0.0.1",
     "json-schema.org",
     "keepachangelog.com",
+    "pypi.nvidia.com",
     "www.apache.org",
 }
 _URL = re.compile(r"https?://([A-Za-z0-9.-]*[A-Za-z0-9])")

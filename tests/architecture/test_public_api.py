@@ -19,6 +19,7 @@ PLAIN_PACKAGES = [
     "dcae_export.bundle",
     "dcae_export.cli",
     "dcae_export.cli.commands",
+    "dcae_export.cli.commands.engine",
     "dcae_export.cli.commands.evaluate",
     "dcae_export.cli.commands.train",
     "dcae_export.evaluation",
@@ -41,7 +42,7 @@ AUTOENCODER = {
     "close": "(self)",
     "decode": "(self, latent)",
     "encode": "(self, image)",
-    "open": "(bundle, *, provider=CpuOptions(), threads=None, verify_hashes=True)",
+    "open": "(bundle, *, provider=CpuOptions(memory_limit=None), threads=None, verify_hashes=True)",
     "reconstruct": "(self, image, *, mode=<Fit.PAD: 'pad'>)",
 }
 AUTOENCODER_PROPERTIES = {"downsample", "provider"}

@@ -8,7 +8,7 @@ import click
 
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option, print_json, print_note, print_table
+from dcae_export.cli.console import json_option, print_json, print_note, print_table, size_text
 from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.provider_choice import ProviderChoice
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Warmed:
-    """How long a graph took to be ready, and to run."""
+    """How long a graph took to be ready and to run, and what it took of the GPU: the most, as arenas keep it."""
 
     graph: str
     open_s: float
     first_s: float
     second_s: float
+    gpu_bytes: int | None
 
 
 @command_with(
@@ -81,6 +82,7 @@ def command(  # noqa: PLR0913 - one argument for each option
                         "open_s": round(one.open_s, 3),
                         "first_run_s": round(one.first_s, 4),
                         "second_run_s": round(one.second_s, 4),
+                        "gpu_bytes": one.gpu_bytes,
                     }
                     for one in warmed
                 ],
@@ -88,9 +90,15 @@ def command(  # noqa: PLR0913 - one argument for each option
         )
         return
     print_table(
-        ("graph", "ready after", "first run", "second run"),
+        ("graph", "ready after", "first run", "second run", "GPU memory"),
         [
-            (one.graph, f"{one.open_s:.1f} s", f"{one.first_s:.3f} s", f"{one.second_s:.3f} s")
+            (
+                one.graph,
+                f"{one.open_s:.1f} s",
+                f"{one.first_s:.3f} s",
+                f"{one.second_s:.3f} s",
+                "-" if one.gpu_bytes is None else size_text(one.gpu_bytes),
+            )
             for one in warmed
         ],
     )
@@ -104,6 +112,7 @@ def _warm_all(
     batch: int,
     threads: int | None,
 ) -> list[_Warmed]:
+    from dcae_export.runtime.device_memory import free_on_gpu
     from dcae_export.runtime.session import Session
     from dcae_export.runtime.trial_run import trial_axes, trial_inputs
 
@@ -114,6 +123,7 @@ def _warm_all(
             progress.stage(f"{name}: {stage}")
             files = bundle.check_graph(name)
             axes = trial_axes(bundle.manifest, name, size=size, batch=batch)
+            free = free_on_gpu(options)
             begun_s = time.monotonic()
             session = Session(files, provider=options, threads=threads, axes=axes)
             open_s = time.monotonic() - begun_s
@@ -124,6 +134,16 @@ def _warm_all(
                 begun_s = time.monotonic()
                 session.run(inputs)
                 runs_s.append(time.monotonic() - begun_s)
-            warmed.append(_Warmed(graph=name, open_s=open_s, first_s=runs_s[0], second_s=runs_s[1]))
+            left = free_on_gpu(options)
+            warmed.append(
+                _Warmed(
+                    graph=name,
+                    open_s=open_s,
+                    first_s=runs_s[0],
+                    second_s=runs_s[1],
+                    gpu_bytes=None if free is None or left is None else free - left,
+                )
+            )
+            del session
             progress.advance()
     return warmed

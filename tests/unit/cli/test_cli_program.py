@@ -2,7 +2,7 @@ import click
 import pytest
 
 from dcae_export import __version__
-from dcae_export.cli import program, runtime_options
+from dcae_export.cli import program, provider_choice, runtime_options
 from dcae_export.cli.commands import parity
 from dcae_export.evaluation.parity_matrix import Runtime
 from dcae_export.models.key_map import Layout
@@ -47,7 +47,9 @@ def test_the_table_of_commands_says_what_their_help_says(dcae):
         assert first_line.split(" ")[0] in listed
 
 
-@pytest.mark.parametrize("words", [[], ["train"], ["evaluate"], ["recipes"], ["weights"]])
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["evaluate"], ["recipes"], ["weights"], ["engine"]]
+)
 def test_without_arguments_a_group_shows_its_help(dcae, words):
     assert dcae(*words) == dcae(*words, "--help")
     assert dcae(*words).status == 0
@@ -78,7 +80,7 @@ def test_verbose_may_stand_before_the_command(dcae):
 
 # These stand as text where help is made, because the modules they come from load NumPy, OpenCV or PyTorch.
 def test_the_choices_are_those_of_the_code():
-    assert {*runtime_options.PROVIDERS, *parity.OTHERS} == {runtime.value for runtime in Runtime}
+    assert {*provider_choice.PROVIDERS, *parity.OTHERS} == {runtime.value for runtime in Runtime}
     assert {layout.value for layout in Layout} == {"official", "diffusers"}
     assert [alpha.value for alpha in Alpha] == list(runtime_options.BACKGROUNDS)
     assert [fit.value for fit in Fit] == list(runtime_options.FITS)

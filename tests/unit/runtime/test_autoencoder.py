@@ -206,7 +206,11 @@ class FakeSession:
     def __init__(self, files, **_: object) -> None:
         threading.Event().wait(0.01)
         self.opened.append(files.path.name)
+        self.graph = files.graph
         self._output = files.graph.outputs[0]
+
+    def takes(self, axes) -> bool:
+        return True
 
     def run(self, inputs):
         (array,) = inputs.values()

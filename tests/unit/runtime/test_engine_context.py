@@ -5,7 +5,7 @@ import pytest
 from bundle_factory import write_tiny_bundle
 
 from dcae_export.bundle.reader import Bundle
-from dcae_export.runtime.engine_context import _varint, engine_context
+from dcae_export.runtime.engine_context import engine_context
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,3 @@ def test_protobuf_writes_the_same_bytes(graph):
     """Fields in the order of their numbers, which the wire format leaves open."""
     data = engine_context(graph, engine="a" * 300, compute_capability="10.3")
     assert len(onnx.load_from_string(data).SerializeToString()) == len(data)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(0, "00"), (127, "7f"), (128, "8001"), (300, "ac02"), (2**31, "8080808008")],
-)
-def test_a_varint_has_seven_bits_a_byte(value, expected):
-    assert _varint(value).hex() == expected

@@ -32,6 +32,7 @@ TENSORRT_LIBRARIES = {
 
 
 def built_for(monkeypatch, version):
+    shared_libraries._preload.cache_clear()
     fake = SimpleNamespace(preload_dlls=lambda: sys.stdout.write("Failed to load libcublas"))
     monkeypatch.setattr(shared_libraries, "load_onnxruntime", lambda: fake)
     monkeypatch.setattr(shared_libraries, "built_for_cuda", lambda: version or None)
@@ -123,3 +124,11 @@ def test_versions_are_those_that_the_libraries_say(monkeypatch):
 def test_a_library_that_is_not_there_has_no_version(monkeypatch):
     use_machine(monkeypatch, FakeMachine(absent={"libnvinfer.so.10", "libcudnn.so.9"}))
     assert library_versions(cuda=13) == {"CUDA": "13.0", "cuDNN": None, "TensorRT": None}
+
+
+def test_elsewhere_than_on_linux_the_session_is_left_to_tell(monkeypatch):
+    machine = use_machine(monkeypatch, FakeMachine(absent={"libcuda.so.1"}))
+    built_for(monkeypatch, "13.0")
+    monkeypatch.setattr(shared_libraries.sys, "platform", "win32")
+    require_libraries(Provider.CUDA)
+    assert machine.opened == []

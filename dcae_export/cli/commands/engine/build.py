@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     name="build",
     examples=(
         "dcae engine build BUNDLE --size 2048",
-        "dcae generate BUNDLE --provider tensorrt --engine-precision graph --size 2048 --out picture.png",
+        "dcae generate BUNDLE --provider tensorrt --engine-precision graph --out picture.png",
     ),
 )
 @bundle_argument

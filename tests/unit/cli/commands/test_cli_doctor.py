@@ -91,7 +91,7 @@ def test_the_json_has_packages_providers_and_faults(dcae, machine):
     content = json.loads(dcae("doctor", "--json").out)
     assert list(content) == [
         *("dcae_export", "python", "executable", "platform"),
-        *("packages", "providers", "faults"),
+        *("packages", "providers", "faults", "gpu"),
     ]
     assert content["packages"][0] == {
         "name": "numpy",
