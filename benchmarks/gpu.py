@@ -122,11 +122,12 @@ PAIRS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GpuCase:
-    """A part of a pair, on square pictures of ``side`` pixels."""
+    """A part of a pair, on square pictures of ``side`` pixels; ``alone`` are transformers of no bundle."""
 
     pair: Pair
     part: str
     side: int
+    alone: bool = False
 
     def __str__(self) -> str:
         of = self.pair if self.part in ("step", "image") else self.pair.autoencoder
@@ -143,15 +144,21 @@ class GpuCase:
         }
 
 
+def whole_pairs(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that make whole pictures, from a bundle: the first of each autoencoder."""
+    first = {pair.autoencoder: pair for pair in reversed(pairs)}
+    return [pair for pair in pairs if first[pair.autoencoder] == pair]
+
+
 def gpu_cases(pairs: Sequence[Pair], parts: Sequence[str], sizes: Sequence[int]) -> list[GpuCase]:
     """What is measured, the smaller pictures first; an autoencoder once, and as a whole picture with one transformer."""
     cases: dict[str, GpuCase] = {}
-    first = {pair.autoencoder: pair for pair in reversed(pairs)}
+    whole = whole_pairs(pairs)
     for side in sizes:
         for pair in pairs:
             for part in parts:
-                if part == "step" or first[pair.autoencoder] == pair:
-                    case = GpuCase(pair=pair, part=part, side=side)
+                if part == "step" or pair in whole:
+                    case = GpuCase(pair=pair, part=part, side=side, alone=pair not in whole)
                     cases.setdefault(str(case), case)
     return list(cases.values())
 
@@ -195,7 +202,7 @@ class GpuBenchmark:
     def measure_loops(self, pairs: Sequence[Pair], sizes: Sequence[int]) -> None:
         """Sampling with the state on the device beside sampling with the state copied."""
         for side in sizes:
-            for pair in pairs:
+            for pair in whole_pairs(pairs):
                 self._cell(
                     "loops",
                     f"{pair}, {side}",
@@ -238,6 +245,10 @@ class GpuBenchmark:
             )
 
     @property
+    def _weights(self) -> dict[str, object]:
+        return {"weights": str(self.artifacts.folder / "gpu" / "weights")}
+
+    @property
     def is_over(self) -> bool:
         """Whether no new cell is begun."""
         return self.seconds is not None and time.monotonic() - self.begun > self.seconds
@@ -265,7 +276,7 @@ class GpuBenchmark:
             return self._call(
                 "measure gpu image",
                 contestant=given,
-                network=case.network,
+                network={**case.network, **self._weights},
                 provider=self.provider,
                 files=str(self._bundle(case.pair, case.side, contestant.graph_precision)),
                 images=IMAGES_PER_CALL,
@@ -280,7 +291,8 @@ class GpuBenchmark:
         if contestant.library == "onnxruntime":
             # Encoders and decoders take any size.
             side = case.side if case.part == "step" else self.least_side
-            files = str(self._bundle(case.pair, side, contestant.graph_precision))
+            precision = contestant.graph_precision
+            files = str(self._bundle(case.pair, side, precision, alone=case.alone))
         cell = self._call(
             "measure gpu network",
             contestant=given,
@@ -321,7 +333,7 @@ class GpuBenchmark:
             batch = STEP_BATCHES.get((one.name, one.autoencoder), GUIDED_BATCH) // GUIDED_BATCH
             files = None
             if contestant.library == "onnxruntime":
-                precision, alone = contestant.graph_precision, own not in PAIRS
+                precision, alone = contestant.graph_precision, own not in whole_pairs(PAIRS)
                 files = str(self._bundle(own, case.side, precision, alone=alone))
             reference = self.artifacts.folder / "gpu" / "references" / f"headline {one}.npy"
             reference.parent.mkdir(parents=True, exist_ok=True)
@@ -350,8 +362,9 @@ class GpuBenchmark:
     def _described(self, case: GpuCase) -> dict[str, object]:
         key = str(case)
         if key not in self.described:
-            found = self._call("describe gpu network", network=case.network)
-            self.described[key] = {**case.network, **found}
+            network = {**case.network, **self._weights}
+            found = self._call("describe gpu network", network=network)
+            self.described[key] = {**network, **found}
         return self.described[key]
 
     def _bundle(self, pair: Pair, side: int, precision: str, *, alone: bool = False) -> Path:

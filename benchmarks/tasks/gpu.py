@@ -55,14 +55,14 @@ def describe_gpu(provider: str) -> dict[str, object]:
 def describe_network(network: dict[str, object]) -> dict[str, object]:
     """Channels, sides and classes of what a network takes, and the operations of one image."""
     torch_networks = importlib.import_module("benchmarks.tasks.gpu_torch")
-    source = importlib.import_module("dcae_export.models.source")
     config = torch_networks.autoencoder_config(str(network["autoencoder"]))
     shape = {"channels": config.latent_channels, "downsample": config.downsample, "classes": None}
     if network["part"] == "step":
-        transformer = source.resolve_transformer(
-            torch_networks.WEIGHTS, name=network["transformer"], autoencoder=network["autoencoder"]
+        presets = importlib.import_module("dcae_export.models.transformer_presets")
+        preset = presets.transformer_preset(
+            network["transformer"], autoencoder=network["autoencoder"]
         )
-        shape["classes"] = transformer.config.num_classes
+        shape["classes"] = preset.config.num_classes
     work = torch_networks.count_operations(network, inputs_of({**network, **shape}, images=1))
     return {**shape, "operations": work}
 
@@ -268,11 +268,9 @@ def measure_loops(provider: str, files: str, side: int, runs: int) -> dict[str, 
 
 def _options(transformer: str, autoencoder: str, side: int, precision: str) -> object:
     options = importlib.import_module("dcae_export.export.options")
-    source = importlib.import_module("dcae_export.models.source")
+    presets = importlib.import_module("dcae_export.models.transformer_presets")
     uvit = importlib.import_module("dcae_export.models.uvit")
-    config = source.resolve_transformer(
-        "random:0", name=transformer, autoencoder=autoencoder
-    ).config
+    config = presets.transformer_preset(transformer, autoencoder=autoencoder).config
     stretched = (side, side) if isinstance(config, uvit.UViTConfig) else None
     return options.ExportOptions(
         target="cuda", precision=precision, interpolate_positions=stretched

@@ -2,28 +2,32 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.tasks.gpu_networks import Inputs, Run
-from benchmarks.tasks.transformer_files import published_network
+from benchmarks.tasks.transformer_files import with_published_attention
 from benchmarks.torch_sampler import sample_in_torch
 from dcae_export.bundle.reader import Bundle
+from dcae_export.models.dit import DiTConfig
 from dcae_export.models.key_map import Layout
 from dcae_export.models.network import NetworkConfig
+from dcae_export.models.network import build as build_autoencoder
 from dcae_export.models.presets import PRESETS, preset_name
 from dcae_export.models.source import resolve, resolve_transformer
 from dcae_export.models.timestep import TimestepFeatures
-from dcae_export.models.transformer_weights import TransformerCheckpoint
+from dcae_export.models.transformer_presets import transformer_preset
+from dcae_export.models.transformer_weights import build_transformer
 from dcae_export.models.uvit import UViTConfig, resize_positions
 from dcae_export.models.weights import (
     AutoencoderCheckpoint,
-    load_autoencoder,
     save_checkpoint,
 )
 
@@ -70,29 +74,66 @@ def autoencoder_config(variant: str) -> NetworkConfig:
     return PRESETS[preset_name(variant)].config
 
 
-def transformer_checkpoint(name: str, autoencoder: str, side: int) -> TransformerCheckpoint:
-    """Random weights; a U-ViT's positions are those of pictures of ``side`` pixels."""
-    checkpoint = resolve_transformer(WEIGHTS, name=name, autoencoder=autoencoder)
-    config = checkpoint.config
-    if not isinstance(config, UViTConfig):
-        return checkpoint
-    downsample = autoencoder_config(autoencoder).downsample
-    state, resized = resize_positions(checkpoint.state, config, grid=(side // downsample,) * 2)
-    return dataclasses.replace(checkpoint, config=resized, state=state)
-
-
 def build(network: dict[str, object], library: str) -> nn.Module:
-    """The network in float32 on the processor."""
-    part, autoencoder = str(network["part"]), str(network["autoencoder"])
+    """The network in float32 on the processor, with random weights that are drawn once and kept."""
+    folder, part = Path(str(network["weights"])), str(network["part"])
+    autoencoder = str(network["autoencoder"])
     if part == "step":
-        checkpoint = transformer_checkpoint(
-            str(network["transformer"]), autoencoder, int(str(network["side"]))
-        )
-        return published_network(checkpoint)
-    checkpoint = resolve(WEIGHTS, variant=autoencoder)
+        return with_published_attention(_transformer(network, folder, autoencoder))
     if library == "diffusers":
-        return _of_diffusers(checkpoint, HALVES[part])
-    return getattr(load_autoencoder(checkpoint), HALVES[part])
+        return _of_diffusers(resolve(WEIGHTS, variant=autoencoder), HALVES[part])
+    with torch.device("meta"):
+        whole = build_autoencoder(autoencoder_config(autoencoder))
+    state = _kept(folder / autoencoder, lambda: resolve(WEIGHTS, variant=autoencoder).state)
+    whole.load_state_dict(state, strict=True, assign=True)
+    return getattr(whole.eval().requires_grad_(requires_grad=False), HALVES[part])
+
+
+def empty(network: dict[str, object]) -> nn.Module:
+    """The network without weights."""
+    part, autoencoder = str(network["part"]), str(network["autoencoder"])
+    with torch.device("meta"):
+        if part == "step":
+            config = _config(network)
+            grid = _grid(network)
+            resized = dataclasses.replace(config, grid=grid)
+            return with_published_attention(build_transformer(resized)).eval()
+        return getattr(build_autoencoder(autoencoder_config(autoencoder)), HALVES[part]).eval()
+
+
+def _transformer(network: dict[str, object], folder: Path, autoencoder: str) -> nn.Module:
+    name, config = str(network["transformer"]), _config(network)
+    state = _kept(
+        folder / f"{name}-{autoencoder}",
+        lambda: resolve_transformer(WEIGHTS, name=name, autoencoder=autoencoder).state,
+    )
+    if isinstance(config, UViTConfig):
+        state, config = resize_positions(state, config, grid=_grid(network))
+    with torch.device("meta"):
+        module = build_transformer(config)
+    module.load_state_dict(state, strict=True, assign=True)
+    return module.eval().requires_grad_(requires_grad=False)
+
+
+def _config(network: dict[str, object]) -> DiTConfig | UViTConfig:
+    name, autoencoder = str(network["transformer"]), str(network["autoencoder"])
+    return transformer_preset(name, autoencoder=autoencoder).config
+
+
+def _grid(network: dict[str, object]) -> tuple[int, int]:
+    side = int(str(network["side"])) // autoencoder_config(str(network["autoencoder"])).downsample
+    return side, side
+
+
+def _kept(stem: Path, draw: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Drawing them takes longer than reading them."""
+    path = stem.with_name(f"{stem.name}.safetensors")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file(dict(draw()), partial)
+        partial.rename(path)
+    return load_file(path)
 
 
 def to_dtype(module: nn.Module, dtype: torch.dtype, *, device: str) -> nn.Module:
@@ -206,7 +247,7 @@ class GuidedModule(nn.Module):
 
 def count_operations(network: dict[str, object], inputs: Inputs) -> int:
     """Floating-point operations of matrix products and convolutions, two for each multiplication."""
-    module = build(network, "ours").to("meta")
+    module = empty(network).to("meta")
     tensors = [torch.from_numpy(array).to("meta") for array in inputs.values()]
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():

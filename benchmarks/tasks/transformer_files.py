@@ -46,7 +46,11 @@ def checkpoint_in(folder: Path) -> TransformerCheckpoint:
 
 def published_network(checkpoint: TransformerCheckpoint) -> nn.Module:
     """The network in PyTorch with the attention of the published code."""
-    network = load_transformer(checkpoint)
+    return with_published_attention(load_transformer(checkpoint))
+
+
+def with_published_attention(network: nn.Module) -> nn.Module:
+    """The network, changed in place."""
     for part in network.modules():
         attention = getattr(part, "attn", None)
         if isinstance(attention, SelfAttention):
