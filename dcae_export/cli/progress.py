@@ -71,17 +71,20 @@ class Progress:
         """Where the command is, as one line."""
         now_s = self._clock()
         with self._lock:
-            counted = "" if self._steps is None else f": {self._done} of {self._steps}"
             so_far = timedelta(seconds=round(now_s - self._entered_s))
-            return f"{self._stage}{counted}{self._left(now_s)}, {so_far} so far"
+            # What follows the last step, such as decoding, is not counted.
+            if self._steps is None or self._done >= self._steps:
+                return f"{self._stage}, {so_far} so far"
+            counted = f"{self._done} of {self._steps}"
+            return f"{self._stage}: {counted}{self._left(self._steps, now_s)}, {so_far} so far"
 
-    def _left(self, now_s: float) -> str:
-        if self._steps is None or self._begun is None:
+    def _left(self, steps: int, now_s: float) -> str:
+        if self._begun is None:
             return ""
         begun_s, done_before = self._begun
         if self._done == done_before:
             return ""
-        seconds = (self._steps - self._done) * (now_s - begun_s) / (self._done - done_before)
+        seconds = (steps - self._done) * (now_s - begun_s) / (self._done - done_before)
         return f", {timedelta(seconds=round(seconds))} left"
 
     def _print_lines(self) -> None:

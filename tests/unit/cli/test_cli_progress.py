@@ -76,6 +76,13 @@ def test_the_time_that_is_left_is_that_of_this_runs_pace():
     assert shown.line() == "measuring: 55 of 100, 0:03:45 left, 0:01:15 so far"
 
 
+def test_what_follows_the_last_step_is_not_counted():
+    shown = Progress("generating", steps=2)
+    shown.advance(2)
+    shown.stage("decoding")
+    assert shown.line() == "decoding, 0:00:00 so far"
+
+
 def test_an_error_passes_and_clears_the_line(terminal, without_delay):
     def fail():
         with Progress("working"):
