@@ -16,6 +16,11 @@ SOURCE = ROOT / "runtimes" / "cpp"
 BUILDS = SOURCE / "build"
 _TOOLS = ("cmake", "g++", "ninja", "pkg-config")
 _LIBRARIES = ("libpng", "libjpeg", "libcrypto", "nlohmann_json")
+_HEADERS = (
+    str(BUILDS / "headers" / "include"),
+    "/usr/include/onnxruntime",
+    "/usr/include/onnxruntime/core/session",
+)
 _WAY_OUT = ".ci/run installs it"
 
 
@@ -92,10 +97,3 @@ def _has_headers() -> bool:
     return any(
         (Path(folder) / "onnxruntime_c_api.h").is_file() for folder in folders if folder is not None
     )
-
-
-_HEADERS = (
-    str(BUILDS / "headers" / "include"),
-    "/usr/include/onnxruntime",
-    "/usr/include/onnxruntime/core/session",
-)
