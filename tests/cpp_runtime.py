@@ -17,7 +17,7 @@ BUILDS = SOURCE / "build"
 _TOOLS = ("cmake", "g++", "ninja", "pkg-config")
 _LIBRARIES = ("libpng", "libjpeg", "libcrypto", "nlohmann_json")
 _HEADERS = (
-    str(BUILDS / "onnxruntime" / "include"),
+    str(BUILDS / "headers" / "include"),
     "/usr/include/onnxruntime",
     "/usr/include/onnxruntime/core/session",
 )
