@@ -13,7 +13,6 @@ struct Option {
     // What stands for its value in help; null for a flag.
     const char* value;
     const char* help;
-    bool multiple = false;
 };
 
 // What was given on the command line, held to a list of options: `--name value`, `--name=value` or a flag.

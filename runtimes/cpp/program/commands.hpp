@@ -19,7 +19,10 @@ struct Command {
 
 const std::vector<Command>& commands();
 
-// One line for the person, not for the pipe.
-void print_note(const std::string& message);
+std::vector<Option> request_options();
+std::vector<Option> picture_options();
+
+using Run = void(const Arguments& arguments, core::Cancellation& cancellation);
+Run generate, sample, reconstruct, encode, decode, parity, verify, inspect;
 
 }  // namespace dcae::program

@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "error.hpp"
+#include "output.hpp"
 #include "version.hpp"
 
 namespace {

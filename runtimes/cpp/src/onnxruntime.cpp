@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <glob.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -157,14 +158,18 @@ void OnnxRuntime::require(OrtStatus* status) const {
     if (!message.empty()) fail(Status::fault, "ONNX Runtime ", version_, " (", path_, "): ", one_line(message));
 }
 
-bool OnnxRuntime::lists(Provider provider) const {
+std::vector<std::string> OnnxRuntime::provider_names() const {
     char** names = nullptr;
     int count = 0;
     require(api_->GetAvailableProviders(&names, &count));
-    bool found = false;
-    for (int i = 0; i < count; ++i) found = found || ort_name(provider) == names[i];
+    const std::vector<std::string> found(names, names + count);
     require(api_->ReleaseAvailableProviders(names, count));
     return found;
+}
+
+bool OnnxRuntime::lists(Provider provider) const {
+    const auto names = provider_names();
+    return std::find(names.begin(), names.end(), ort_name(provider)) != names.end();
 }
 
 }  // namespace dcae::core

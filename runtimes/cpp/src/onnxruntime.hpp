@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace dcae::core {
 
@@ -33,7 +34,8 @@ public:
     std::string take(OrtStatus* status) const;
     // An Error of the status `fault` where a call failed that does not depend on what a user gave.
     void require(OrtStatus* status) const;
-    // Whether the build knows a provider.
+    // The providers that the build knows, by ONNX Runtime's names.
+    std::vector<std::string> provider_names() const;
     bool lists(Provider provider) const;
 
 private:

@@ -227,6 +227,15 @@ Pictures Pipeline::decode(const Floats& latent, Cancellation& cancellation) {
     return to_levels(std::get<Floats>(image));
 }
 
+Pictures Pipeline::reconstruct(const Pictures& picture, Fit mode, Cancellation& cancellation) {
+    const Fitted whole = fitted(picture, manifest().downsample, mode);
+    return cropped(decode(encode(whole.picture, cancellation), cancellation), whole.height, whole.width);
+}
+
+Named Pipeline::run(const std::string& graph, const Named& inputs, Cancellation& cancellation) {
+    return session(graph).run(inputs, cancellation);
+}
+
 void Pipeline::require_transformer() const {
     if (!manifest().samplers) {
         fail(Status::input, bundle_.path(), ": holds no transformer, so it cannot generate; export it with --transformer");

@@ -12,6 +12,7 @@
 #include "array.hpp"
 #include "bundle.hpp"
 #include "cancel.hpp"
+#include "fit.hpp"
 #include "labels.hpp"
 #include "onnxruntime.hpp"
 #include "session.hpp"
@@ -83,6 +84,13 @@ public:
     // Raw latents of pictures whose sides are multiples of the bundle's factor, and back.
     Floats encode(const Pictures& pictures, Cancellation& cancellation);
     Pictures decode(const Floats& latent, Cancellation& cancellation);
+
+    // Encode and decode a picture of any size; sides that are no multiples are brought to some as `mode` says, and
+    // padding is cropped off again.
+    Pictures reconstruct(const Pictures& picture, Fit mode, Cancellation& cancellation);
+
+    // Run one graph on arrays of its own.
+    Named run(const std::string& graph, const Named& inputs, Cancellation& cancellation);
 
     // Release the sessions and their memory; the next call opens them again.
     void release();
