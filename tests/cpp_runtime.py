@@ -1,10 +1,9 @@
-"""The C++ runtime, built and installed once for all tests and workers, where a compiler is."""
+"""The C++ runtime, built once for all tests and workers, where a compiler is."""
 
 import importlib.util
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,19 +21,6 @@ _HEADERS = (
     "/usr/include/onnxruntime/core/session",
 )
 _WAY_OUT = ".ci/run installs it"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CppRuntime:
-    """A build of the library and its program, and where it was installed."""
-
-    build: Path
-    prefix: Path
-
-    @property
-    def program(self) -> Path:
-        """The installed ``dcae-run``."""
-        return self.prefix / "bin" / "dcae-run"
 
 
 def missing() -> list[str]:
@@ -57,16 +43,15 @@ def require_compiler() -> None:
         pytest.skip(f"the C++ runtime needs {', '.join(lacking)}; {_WAY_OUT}")
 
 
-def built(name: str, *options: str) -> CppRuntime:
-    """The runtime, built with CMake's options; ``name`` is that of the build's folder."""
+def built(name: str, *options: str) -> Path:
+    """``dcae-run``, built with CMake's options; ``name`` is that of the build's folder."""
     require_compiler()
-    build, prefix = BUILDS / name, BUILDS / f"{name}-installed"
+    build = BUILDS / name
     BUILDS.mkdir(exist_ok=True)
     with FileLock(BUILDS / f"{name}.lock"):
         run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", *options)
         run("cmake", "--build", build)
-        run("cmake", "--install", build, "--prefix", prefix)
-    return CppRuntime(build=build, prefix=prefix)
+    return build / "dcae-run"
 
 
 def run(*command: str | Path, **environment: str) -> str:

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def runtime() -> Runtime:
-    """The installed program."""
-    command = [str(built("release").program)]
+    """The program as a user builds it."""
+    command = [str(built("release"))]
     return Runtime(program=process(command, DCAE_ONNXRUNTIME=str(onnxruntime_library())))
 
 

@@ -44,7 +44,7 @@ def test_every_graph_gives_the_same_bits_in_python_and_cpp(bundle: Path, tmp_pat
     (photo,) = photographs(1, SIDE_PIXELS, SIDE_PIXELS)
     write_picture(tmp_path / "photo.png", photo)
     programs = {
-        "cpp": (built("release").program,),
+        "cpp": (built("release"),),
         "python": (sys.executable, "-m", "runtimes.conformance.python_runtime"),
     }
     environment = {"DCAE_ONNXRUNTIME": str(onnxruntime_library()), "PYTHONPATH": str(ROOT)}

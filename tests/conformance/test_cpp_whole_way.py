@@ -69,7 +69,7 @@ def test_what_was_trained_gives_the_same_pixels_in_python_and_cpp_and_those_of_p
     )
     runtime = built("release")
     library = onnxruntime_library()
-    run(runtime.program, *request, "--onnxruntime", library, "--out", folder / "cpp.png")
+    run(runtime, *request, "--onnxruntime", library, "--out", folder / "cpp.png")
     dcae(*request, "--out", folder / "python.png")
     of_cpp, of_python = (read_picture(folder / name) for name in ("cpp.png", "python.png"))
     assert np.array_equal(of_cpp, of_python)
