@@ -54,6 +54,15 @@ def built(name: str, *options: str) -> Path:
     return build / "dcae-run"
 
 
+def installed(name: str, *options: str) -> Path:
+    """The prefix below which the same build is installed."""
+    built(name, *options)
+    prefix = BUILDS / f"{name}-installed"
+    with FileLock(BUILDS / f"{name}.lock"):
+        run("cmake", "--install", BUILDS / name, "--prefix", prefix)
+    return prefix
+
+
 def run(*command: str | Path, **environment: str) -> str:
     """Run a command that has to succeed; its output."""
     result = subprocess.run(
