@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cpp_runtime import built, onnxruntime_library
+from cpp_runtime import ROOT, built, installed, onnxruntime_library, run
 
 from dcae_export.pictures.picture_file import read_picture
 from runtimes.conformance.cases import read_cases
@@ -29,20 +29,43 @@ _SANITIZERS = {
 _NOT_OURS = "leak:libonnxruntime\n"
 
 
+_BUILD = ("sanitized", "-DCMAKE_BUILD_TYPE=Debug", "-DDCAE_SANITIZE=address,undefined")
+
+
 @pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """The program with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a program under sanitizers runs with."""
     suppressions = tmp_path_factory.mktemp("sanitized") / "suppressions.txt"
     suppressions.write_text(_NOT_OURS)
-    program = built("sanitized", "-DCMAKE_BUILD_TYPE=Debug", "-DDCAE_SANITIZE=address,undefined")
-    return Runtime(
-        program=process(
-            [str(program)],
-            DCAE_ONNXRUNTIME=str(onnxruntime_library()),
-            LSAN_OPTIONS=f"suppressions={suppressions}:print_suppressions=0",
-            **_SANITIZERS,
-        )
+    return {
+        "DCAE_ONNXRUNTIME": str(onnxruntime_library()),
+        "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
+        **_SANITIZERS,
+    }
+
+
+@pytest.fixture(scope="module")
+def sanitized(environment: dict[str, str]) -> Runtime:
+    """The program with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer."""
+    return Runtime(program=process([str(built(*_BUILD))], **environment))
+
+
+@pytest.mark.parametrize(
+    ("mode", "count"), [("cycles", 50), ("cancels", INTERRUPTIONS), ("destroys", 50)]
+)
+def test_a_host_that_opens_cancels_and_closes_at_any_moment_leaks_and_breaks_nothing(
+    environment: dict[str, str], suite: Suite, tmp_path: Path, mode: str, count: int
+) -> None:
+    prefix = installed(*_BUILD)
+    (library,) = prefix.rglob("libdcae.so")
+    program = tmp_path / "soak"
+    run(
+        *("g++", "-std=c++17", "-g", "-fsanitize=address,undefined"),
+        *(ROOT / "tests" / "cpp_soak" / "soak.cpp", "-I", prefix / "include", "-o", program),
+        *("-L", library.parent, "-ldcae", "-pthread", f"-Wl,-rpath,{library.parent}"),
     )
+    said = run(program, mode, suite.bundle("class"), str(count), **environment)
+    assert said.splitlines()[-1] == "done"
 
 
 @pytest.mark.parametrize("check", all_checks(read_cases()), ids=lambda check: check.name)
