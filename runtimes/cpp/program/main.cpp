@@ -1,6 +1,8 @@
 // dcae-run: run a bundle without Python.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
@@ -86,8 +88,8 @@ int explain(const std::exception_ptr& thrown, bool interrupted) {
     return static_cast<int>(Status::fault);
 }
 
-// Ctrl-C and SIGTERM end the command. Between two operators of a graph a run looks whether it is to end, and a
-// command that is not at a graph ends at once.
+// Ctrl-C and SIGTERM end the command: a run between two operators of its graph. What looks at no cancellation, as the
+// loading of a graph, is left behind after a while.
 class Signals {
 public:
     explicit Signals(Cancellation& cancellation) {
@@ -98,7 +100,11 @@ public:
         pthread_sigmask(SIG_BLOCK, &set_, nullptr);
         std::thread([set = set_, &cancellation] {
             int number = 0;
-            if (sigwait(&set, &number) == 0) cancellation.cancel();
+            if (sigwait(&set, &number) != 0) return;
+            cancellation.cancel();
+            std::this_thread::sleep_for(std::chrono::seconds(2));
+            dcae::program::print_note("interrupted");
+            std::_Exit(static_cast<int>(Status::cancelled));
         }).detach();
     }
 

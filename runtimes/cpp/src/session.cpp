@@ -128,6 +128,7 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
 }
 
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
+    cancellation.check();
     const Axes axes = check(inputs);
     require_memory(run_bytes(graph_, axes), name_ + ": running at this size");
     const OrtApi& api = runtime_.api();
