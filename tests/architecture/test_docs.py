@@ -60,7 +60,10 @@ def check_call(words: list[str]) -> None:
     """Fail where a command line names a command or an option that is not there."""
     program, *rest = words
     if program == "make":
-        known = set(_TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
+        folder = ROOT
+        if rest[:1] == ["-C"]:
+            folder, rest = ROOT / rest[1], rest[2:]
+        known = set(_TARGET.findall((folder / "Makefile").read_text(encoding="utf-8")))
         assert {word for word in rest if "=" not in word} <= known
         return
     command, rest = find_command(["export", *rest] if program == "dcae-export" else rest)

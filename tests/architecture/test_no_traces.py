@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("dcae_export", "tests", "docs", "benchmarks", "recipes", "typings", ".ci")
+PLACES = ("dcae_export", "tests", "docs", "benchmarks", "recipes", "runtimes", "typings", ".ci")
 KINDS = {".py", ".pyi", ".md", ".toml", ".txt", ".yaml", ".json", ".in", ".cfg", ""}
+KINDS |= {".c", ".cpp", ".h", ".hpp", ".cmake", ".sh"}
+# What a build leaves.
+MADE = {"__pycache__", "build"}
 
 # A reader may be sent to what the text is about: the paper, its code, its weights, a standard.
 KNOWN_HOSTS = {
@@ -26,7 +29,7 @@ def texts() -> list[Path]:
     return sorted(
         path
         for path in [*ROOT.iterdir(), *inside]
-        if path.is_file() and path.suffix in KINDS and "__pycache__" not in path.parts
+        if path.is_file() and path.suffix in KINDS and not MADE & set(path.relative_to(ROOT).parts)
     )
 
 

@@ -1,0 +1,1 @@
+"""Runtimes of the bundle beside the Python package, and what any of them is held to."""

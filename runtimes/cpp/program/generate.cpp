@@ -1,0 +1,175 @@
+// generate, and sample, which stops before the decoder.
+#include <cstdlib>
+#include <limits>
+
+#include "commands.hpp"
+#include "error.hpp"
+#include "fit.hpp"
+#include "json.hpp"
+#include "latent_file.hpp"
+#include "output.hpp"
+#include "picture_file.hpp"
+#include "pipeline.hpp"
+#include "pixels.hpp"
+#include "runtime_options.hpp"
+#include "strings.hpp"
+#include "whole_file.hpp"
+
+namespace dcae::program {
+namespace {
+
+using core::Cancellation;
+using core::Json;
+using core::Pictures;
+using core::Pipeline;
+using core::Status;
+
+core::Size parse_size(const Arguments& arguments, const std::string& given) {
+    const auto cross = given.find('x');
+    const auto number = [&](const std::string& digits) -> std::int64_t {
+        if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos) {
+            arguments.refuse("Invalid value for '--size': " + given + ": a size is 512, or WIDTHxHEIGHT");
+        }
+        return std::stoll(digits);
+    };
+    if (cross == std::string::npos) return {number(given), number(given)};
+    return {number(given.substr(cross + 1)), number(given.substr(0, cross))};
+}
+
+std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
+    const auto at = given.find_first_not_of("0123456789.");
+    const auto digits = given.substr(0, at);
+    const auto unit = core::folded(at == std::string::npos ? "" : given.substr(at));
+    const std::pair<const char*, double> units[] = {{"kb", 1e3},       {"mb", 1e6},          {"gb", 1e9},
+                                                    {"kib", 1024.0},   {"mib", 1048576.0},   {"gib", 1073741824.0}};
+    for (const auto& [name, factor] : units) {
+        char* end = nullptr;
+        const double number = std::strtod(digits.c_str(), &end);
+        if (unit == name && !digits.empty() && digits[0] != '.' && *end == '\0' && number * factor < 9e18) {
+            return static_cast<std::int64_t>(number * factor);
+        }
+    }
+    arguments.refuse("Invalid value for '--memory-limit': " + given + ": a size as in 8GB or 512MiB");
+}
+
+std::string file_stem(const core::Label& label) {
+    std::string stem;
+    for (const char c : label.value_or("picture")) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (stem.size() < 60) stem += letter ? c : '-';
+    }
+    return stem;
+}
+
+// The files to write, looked at before the work: one, or with --each one for each picture.
+std::vector<std::string> generate_targets(const Arguments& arguments, const core::Request& request) {
+    const bool force = arguments.flag("--force");
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < request.labels.size(); ++i) {
+        names.push_back(file_stem(request.labels[i]) + "-" + std::to_string(request.seed + i) + ".png");
+    }
+    const auto out = arguments.value("--out");
+    if (!arguments.flag("--each")) {
+        const auto target = out.value_or(names.front());
+        core::check_picture_target(target, force);
+        return {target};
+    }
+    for (auto& name : names) {
+        if (out) name = *out + "/" + name;
+        core::require_free(name, force);
+    }
+    return names;
+}
+
+core::Request request_of(const Arguments& arguments) {
+    core::Request request;
+    const auto count = arguments.integer("--count", 1, 1000000).value_or(1);
+    const auto labels = arguments.values("--label");
+    for (const auto& label : labels) request.labels.insert(request.labels.end(), static_cast<std::size_t>(count), label);
+    if (labels.empty()) request.labels.assign(static_cast<std::size_t>(count), std::nullopt);
+    request.seed = arguments.seed("--seed");
+    request.sampler = arguments.value("--sampler");
+    request.guidance = arguments.number("--guidance", 0, std::numeric_limits<double>::max());
+    if (const auto size = arguments.value("--size")) request.size = parse_size(arguments, *size);
+    if (arguments.value("--strength") && !arguments.value("--from")) {
+        core::fail(Status::usage, "--strength goes with --from");
+    }
+    return request;
+}
+
+Pipeline open_pipeline(const Arguments& arguments) {
+    auto options = open_options(arguments);
+    if (const auto limit = arguments.value("--memory-limit")) options.memory_limit = parse_bytes(arguments, *limit);
+    return Pipeline(arguments.positional(0), options);
+}
+
+// What the request begins with, read once the bundle is known to make such a picture.
+void read_begin(const Arguments& arguments, const Pipeline& pipeline, core::Request& request) {
+    if (const auto latents = arguments.value("--latents")) request.latents = core::read_noise(*latents);
+    const auto picture = arguments.value("--from");
+    if (!picture) return;
+    const core::Size size = pipeline.checked_size(request);
+    request.image = core::covering(core::read_picture(*picture), size.height, size.width);
+    request.size = size;
+    request.strength = arguments.number("--strength", std::numeric_limits<double>::min(), 1).value_or(0.6);
+}
+
+}  // namespace
+
+std::vector<Option> request_options() {
+    return with_runtime({
+        {"--label", "TEXT", "A class by number or name; once for each picture.  [default: none: unconditional]"},
+        {"--count", "N", "Pictures of each label.  [default: 1]"},
+        {"--seed", "N", "Picture i draws from SEED + i.  [default: 0]"},
+        {"--sampler", "NAME:N", "A sampler of the bundle.  [default: its own]"},
+        {"--guidance", "WEIGHT", "Guidance weight; 1 runs without.  [default: the bundle's]"},
+        {"--size", "512|WIDTHxHEIGHT", "[default: the bundle's]"},
+        {"--latents", "PATH", "The noise to begin with, .npy float32 (N, channels, h, w), in place of the seed's."},
+        {"--from", "PICTURE", "A picture to vary; it is scaled to cover the size, and its centre cut out."},
+        {"--strength", "SHARE", "With --from: the share of the steps that are run.  [default: 0.6]"},
+        {"--memory-limit", "8GB", "Memory that may be taken.  [default: what the machine has left]"},
+    });
+}
+
+void generate(const Arguments& arguments, Cancellation& cancellation) {
+    core::Request request = request_of(arguments);
+    const auto targets = generate_targets(arguments, request);
+    Pipeline pipeline = open_pipeline(arguments);
+    read_begin(arguments, pipeline, request);
+    const Pictures pictures = pipeline.generate(request, cancellation);
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        core::make_folder_of(targets[i]);
+        const bool each = targets.size() == pictures.rows();
+        core::write_picture(targets[i], each ? core::one_of(pictures, i) : core::tiled(pictures), arguments.flag("--force"));
+    }
+    const auto& manifest = pipeline.manifest();
+    if (manifest.has_random_weights()) print_note("random weights: the picture is noise");
+    if (!arguments.flag("--json")) {
+        for (const auto& target : targets) print_line(target);
+        return;
+    }
+    Json content;
+    content["out"] = targets;
+    content["labels"] = Json::array();
+    content["seeds"] = Json::array();
+    for (std::size_t i = 0; i < request.labels.size(); ++i) {
+        content["labels"].push_back(request.labels[i] ? Json(*request.labels[i]) : Json(nullptr));
+        content["seeds"].push_back(request.seed + i);
+    }
+    content["sampler"] = request.sampler.value_or(manifest.samplers->default_name);
+    content["guidance"] = request.guidance.value_or(manifest.samplers->default_guidance);
+    content["random_weights"] = manifest.has_random_weights();
+    print_json(content);
+}
+
+void sample(const Arguments& arguments, Cancellation& cancellation) {
+    core::Request request = request_of(arguments);
+    const auto out = arguments.required("--out");
+    core::check_latent_target(out, arguments.flag("--force"));
+    Pipeline pipeline = open_pipeline(arguments);
+    read_begin(arguments, pipeline, request);
+    core::write_latent(out, pipeline.sample(request, cancellation), arguments.flag("--force"));
+    print_line(out);
+}
+
+}  // namespace dcae::program

@@ -1,0 +1,78 @@
+#include "memory.hpp"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+
+#include "error.hpp"
+#include "npy.hpp"
+
+namespace dcae::core {
+namespace {
+
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+// A tensor may stand in the plain and in the blocked layout at once; an attention matrix has the plain one only.
+constexpr std::int64_t kLayouts = 2;
+
+std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
+
+std::int64_t axis_or_one(const Axes& axes, const char* name) {
+    const auto found = axes.find(name);
+    return found == axes.end() ? 1 : found->second;
+}
+
+}  // namespace
+
+std::int64_t available_memory() {
+    std::ifstream file("/proc/meminfo");
+    std::string key;
+    std::int64_t kibibytes = 0;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream fields(line);
+        if (fields >> key >> kibibytes && key == "MemAvailable:") return kibibytes * 1024;
+    }
+    // A system that does not say is taken at its word.
+    return kMost;
+}
+
+void require_memory(std::int64_t needed, const std::string& what) {
+    const auto available = available_memory();
+    if (needed > available) {
+        fail(Status::resource, what, " needs ", gibibytes(needed), " GiB of memory, ", gibibytes(available),
+             " GiB are available; close other programs or choose a smaller size");
+    }
+}
+
+std::string gibibytes(std::int64_t bytes) {
+    std::array<char, 32> buffer{};
+    std::snprintf(buffer.data(), buffer.size(), "%.1f", static_cast<double>(bytes) / 1073741824.0);
+    return buffer.data();
+}
+
+void return_free_memory() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+std::int64_t run_bytes(const Graph& graph, const Axes& axes) {
+    const auto batch = axis_or_one(axes, "batch");
+    const auto height = axis_or_one(axes, "height");
+    const auto width = axis_or_one(axes, "width");
+    std::int64_t arrays = 0;
+    for (const auto* ports : {&graph.inputs, &graph.outputs}) {
+        for (const auto& port : *ports) {
+            const std::int64_t size = port.dtype == "float32" ? 4 : port.dtype == "int64" ? 8 : 1;
+            arrays = saturated_sum(arrays, saturated_product(port.resolve(axes), size));
+        }
+    }
+    const auto activations = std::max(saturated_product({batch, height, width}, graph.activation_bytes), arrays);
+    return saturated_sum(saturated_product({kLayouts}, activations),
+                         saturated_product({batch, height, width, height, width}, graph.attention_bytes));
+}
+
+}  // namespace dcae::core

@@ -1,0 +1,69 @@
+// ONNX Runtime's library, loaded while the program runs.
+#pragma once
+
+#include <onnxruntime_c_api.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dcae::core {
+
+enum class Provider { cpu, cuda, tensorrt };
+
+// A provider by its name: cpu, cuda or tensorrt.
+Provider provider_named(const std::string& name);
+std::string name_of(Provider provider);
+
+// A loaded library with its environment. It stays in the process: ONNX Runtime is not made to be unloaded.
+class OnnxRuntime {
+public:
+    // Load `path`; where that is empty, the file that DCAE_ONNXRUNTIME names; where that is not set, the first that
+    // loads of the usual places. Nothing else is tried in place of a file that was named.
+    explicit OnnxRuntime(const std::string& path);
+    ~OnnxRuntime();
+    OnnxRuntime(const OnnxRuntime&) = delete;
+    OnnxRuntime& operator=(const OnnxRuntime&) = delete;
+
+    const OrtApi& api() const { return *api_; }
+    const OrtEnv* environment() const { return environment_; }
+    const std::string& path() const { return path_; }
+    const std::string& version() const { return version_; }
+
+    // The text of a status that ONNX Runtime returned, which is released; empty where there was none.
+    std::string take(OrtStatus* status) const;
+    // An Error of the status `fault` where a call failed that does not depend on what a user gave.
+    void require(OrtStatus* status) const;
+    // The providers that the build knows, by ONNX Runtime's names.
+    std::vector<std::string> provider_names() const;
+    bool lists(Provider provider) const;
+
+private:
+    void load(const std::string& path);
+    void load_usual();
+    bool try_load(const std::string& path, std::string& reason);
+
+    const OrtApi* api_ = nullptr;
+    OrtEnv* environment_ = nullptr;
+    std::string path_;
+    std::string version_;
+};
+
+// ONNX Runtime's objects, released by the library that made them.
+template <typename Object>
+struct OrtRelease {
+    void (*release)(Object*) = nullptr;
+    void operator()(Object* object) const {
+        if (object != nullptr) release(object);
+    }
+};
+
+template <typename Object>
+using OrtOwned = std::unique_ptr<Object, OrtRelease<Object>>;
+
+template <typename Object>
+OrtOwned<Object> owned(Object* object, void (*release)(Object*)) {
+    return {object, OrtRelease<Object>{release}};
+}
+
+}  // namespace dcae::core

@@ -1,0 +1,112 @@
+#include "parity.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "error.hpp"
+
+namespace dcae::core {
+namespace {
+
+constexpr Tolerance kFloats = {1e-5, 1e-3,
+                               "float32 in another summation order: about 1e-6 through sixty convolutions"};
+constexpr Tolerance kLevels = {1e-3, 1.5 / 255, "float32 differences turn the rounding of few pixels by one level"};
+
+std::vector<double> doubles(const AnyArray& array) {
+    return std::visit(
+        [](const auto& values) {
+            std::vector<double> result(values.data.size());
+            std::transform(values.data.begin(), values.data.end(), result.begin(),
+                           [](auto value) { return static_cast<double>(value); });
+            return result;
+        },
+        array);
+}
+
+Shape shape_of(const AnyArray& array) {
+    return std::visit([](const auto& values) { return values.shape; }, array);
+}
+
+Shape index_of(std::size_t flat, const Shape& shape) {
+    Shape index(shape.size());
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+        const auto size = static_cast<std::size_t>(shape[axis]);
+        index[axis] = static_cast<std::int64_t>(flat % size);
+        flat /= size;
+    }
+    return index;
+}
+
+}  // namespace
+
+bool Difference::within(const Tolerance& tolerance) const {
+    return relative_l2 <= tolerance.relative_l2 && max_abs <= tolerance.max_abs * reference_range;
+}
+
+std::string Difference::as_text() const {
+    char buffer[160];
+    std::snprintf(buffer, sizeof buffer, "relative L2 %.1e, max abs %.1e at %s (%.6g for %.6g)", relative_l2, max_abs,
+                  shape_text(worst).substr(0, 60).c_str(), actual_at_worst, expected_at_worst);
+    return buffer;
+}
+
+Difference difference(const AnyArray& actual, const AnyArray& expected) {
+    const auto a = doubles(actual);
+    const auto r = doubles(expected);
+    if (a.size() != r.size() || a.empty()) fail(Status::fault, "arrays of two shapes are compared");
+    Difference result;
+    double squares = 0;
+    double norm = 0;
+    std::size_t worst = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        double error = std::fabs(a[i] - r[i]);
+        if (!std::isfinite(error)) error = std::numeric_limits<double>::infinity();
+        if (error > result.max_abs) {
+            result.max_abs = error;
+            worst = i;
+        }
+        squares += error * error;
+        norm += r[i] * r[i];
+    }
+    const auto [low, high] = std::minmax_element(r.begin(), r.end());
+    const bool levels = std::holds_alternative<Pictures>(expected);
+    result.reference_range = levels ? 255 : *high - *low;
+    const double none = squares == 0 ? 0 : std::numeric_limits<double>::infinity();
+    result.relative_l2 = norm > 0 ? std::sqrt(squares) / std::sqrt(norm) : none;
+    const double rms = std::sqrt(squares / static_cast<double>(a.size()));
+    if (rms > 0 && std::isfinite(rms) && result.reference_range > 0) {
+        result.psnr_db = 20 * std::log10(result.reference_range / rms);
+    }
+    result.worst = index_of(worst, shape_of(expected));
+    result.actual_at_worst = a[worst];
+    result.expected_at_worst = r[worst];
+    return result;
+}
+
+std::vector<Measurement> measure_parity(Pipeline& pipeline, Cancellation& cancellation) {
+    std::vector<Measurement> measured;
+    const Bundle& bundle = pipeline.bundle();
+    for (const auto& golden : bundle.manifest().golden) {
+        const Graph& graph = *bundle.manifest().graph(golden.graph);
+        Named inputs;
+        Named expected;
+        for (const auto& port : graph.inputs) inputs.emplace(port.name, bundle.array(golden.inputs.at(port.name), port));
+        for (const auto& port : graph.outputs) expected.emplace(port.name, bundle.array(golden.outputs.at(port.name), port));
+        const auto label = text("ONNX Runtime ", pipeline.runtime().version(), " ", name_of(pipeline.options().provider));
+        const Named results = pipeline.run(golden.graph, inputs, cancellation);
+        for (const auto& [name, reference] : expected) {
+            if (shape_of(results.at(name)) != shape_of(reference)) {
+                fail(Status::input, golden.outputs.at(name), ": has the shape ", shape_text(shape_of(reference)),
+                     ", the graph gives ", shape_text(shape_of(results.at(name))), "; export the bundle again");
+            }
+            measured.push_back({golden.graph, label, difference(results.at(name), reference),
+                                std::holds_alternative<Pictures>(reference) ? kLevels : kFloats});
+        }
+        pipeline.release();
+    }
+    return measured;
+}
+
+}  // namespace dcae::core

@@ -1,0 +1,48 @@
+// Hold ONNX Runtime to a bundle's golden arrays.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline.hpp"
+
+namespace dcae::core {
+
+// What two computations of one function may differ by: the relative L2 norm over all elements, and the worst element
+// as a share of the reference's range.
+struct Tolerance {
+    double relative_l2;
+    double max_abs;
+    const char* because;
+};
+
+// How far an array is from its reference, and where it is worst.
+struct Difference {
+    double max_abs = 0;
+    double relative_l2 = 0;
+    double reference_range = 0;
+    std::optional<double> psnr_db;
+    Shape worst;
+    double actual_at_worst = 0;
+    double expected_at_worst = 0;
+
+    bool within(const Tolerance& tolerance) const;
+    std::string as_text() const;
+};
+
+struct Measurement {
+    std::string graph;
+    std::string runtime;
+    Difference difference;
+    Tolerance tolerance;
+
+    bool passed() const { return difference.within(tolerance); }
+};
+
+Difference difference(const AnyArray& actual, const AnyArray& expected);
+
+// Run every golden case.
+std::vector<Measurement> measure_parity(Pipeline& pipeline, Cancellation& cancellation);
+
+}  // namespace dcae::core

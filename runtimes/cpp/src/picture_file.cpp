@@ -1,0 +1,331 @@
+#include "picture_file.hpp"
+
+#include <png.h>
+// libjpeg's header needs FILE and size_t before it.
+#include <cstdio>
+
+#include <jpeglib.h>
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <csetjmp>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "error.hpp"
+#include "files.hpp"
+#include "picture_header.hpp"
+#include "strings.hpp"
+#include "whole_file.hpp"
+
+namespace dcae::core {
+namespace {
+
+constexpr int kJpegQuality = 95;
+constexpr std::int64_t kMaxJpegSide = 65500;
+
+std::string suffix_of(const std::string& path) {
+    const auto name = path.substr(path.rfind('/') + 1);
+    const auto dot = name.rfind('.');
+    return dot == std::string::npos || dot == 0 ? "" : name.substr(dot);
+}
+
+PictureFormat format_of(const std::string& path) {
+    const auto suffix = folded(suffix_of(path));
+    if (suffix == ".png") return PictureFormat::png;
+    if (suffix == ".jpg" || suffix == ".jpeg") return PictureFormat::jpeg;
+    fail(Status::usage, path, ": the suffix ", quoted(suffix_of(path)), " is none of .png and .jpg");
+}
+
+Bytes png_file(const std::string& path, const Pictures& picture) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(picture.shape[2]);
+    image.height = static_cast<png_uint_32>(picture.shape[1]);
+    image.format = PNG_FORMAT_RGB;
+    png_alloc_size_t size = 0;
+    Bytes file;
+    if (png_image_write_to_memory(&image, nullptr, &size, 0, picture.data.data(), 0, nullptr) != 0) {
+        file.resize(size);
+        if (png_image_write_to_memory(&image, file.data(), &size, 0, picture.data.data(), 0, nullptr) != 0) {
+            file.resize(size);
+            return file;
+        }
+    }
+    fail(Status::input, path, ": libpng cannot encode ", picture.shape[2], " x ", picture.shape[1], " pixels as PNG (",
+         image.message, "); choose another format");
+}
+
+// Samples as they are stored: `channels` of 8 or 16 bits, in the machine's order of bytes.
+struct Stored {
+    unsigned depth = 8;
+    unsigned channels = 3;
+    Bytes data;
+};
+
+// libpng leaves by a jump where it cannot go on; nothing with a destructor may stand between.
+struct PngReader {
+    png_structp png = nullptr;
+    png_infop info = nullptr;
+    const unsigned char* data = nullptr;
+    std::size_t left = 0;
+};
+
+void read_png_bytes(png_structp png, png_bytep into, std::size_t size) {
+    auto* reader = static_cast<PngReader*>(png_get_io_ptr(png));
+    if (size > reader->left) png_error(png, "ends");
+    std::memcpy(into, reader->data, size);
+    reader->data += size;
+    reader->left -= size;
+}
+
+void ignore_png_warning(png_structp, png_const_charp) {}
+void leave_png(png_structp png, png_const_charp) { png_longjmp(png, 1); }
+
+// Read up to the pixels, and ask for grey or RGB, with alpha where there is any, of 8 or 16 bits.
+bool begin_png(PngReader& reader) {
+    if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
+    png_set_read_fn(reader.png, &reader, read_png_bytes);
+    png_read_info(reader.png, reader.info);
+    png_set_expand(reader.png);
+    png_set_gray_to_rgb(reader.png);
+    // PNG stores the high byte first.
+    png_set_swap(reader.png);
+    png_set_interlace_handling(reader.png);
+    png_read_update_info(reader.png, reader.info);
+    return true;
+}
+
+bool read_png_rows(PngReader& reader, png_bytepp rows) {
+    if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
+    png_read_image(reader.png, rows);
+    png_read_end(reader.png, nullptr);
+    return true;
+}
+
+bool decode_png(const Bytes& file, const PictureHeader& header, Stored& stored) {
+    PngReader reader;
+    reader.data = file.data();
+    reader.left = file.size();
+    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, leave_png, ignore_png_warning);
+    if (reader.png == nullptr) throw std::bad_alloc();
+    const auto destroy = [](PngReader* one) { png_destroy_read_struct(&one->png, &one->info, nullptr); };
+    const std::unique_ptr<PngReader, decltype(destroy)> owned(&reader, destroy);
+    reader.info = png_create_info_struct(reader.png);
+    if (reader.info == nullptr) throw std::bad_alloc();
+    if (!begin_png(reader)) return false;
+    if (png_get_image_width(reader.png, reader.info) != header.width ||
+        png_get_image_height(reader.png, reader.info) != header.height) {
+        return false;
+    }
+    stored.depth = png_get_bit_depth(reader.png, reader.info);
+    stored.channels = png_get_channels(reader.png, reader.info);
+    const std::size_t stride = png_get_rowbytes(reader.png, reader.info);
+    const auto height = static_cast<std::size_t>(header.height);
+    stored.data.resize(stride * height);
+    std::vector<png_bytep> rows(height);
+    for (std::size_t row = 0; row < height; ++row) rows[row] = stored.data.data() + row * stride;
+    return read_png_rows(reader, rows.data());
+}
+
+// libjpeg leaves by a jump as well.
+struct JpegErrors {
+    jpeg_error_mgr base;
+    std::jmp_buf jump;
+};
+
+void jump_out(j_common_ptr info) { std::longjmp(reinterpret_cast<JpegErrors*>(info->err)->jump, 1); }
+void say_nothing(j_common_ptr, int) {}
+
+// libjpeg warns where data are missing or wrong, and fills in grey.
+void leave_at_missing_data(j_common_ptr info, int level) {
+    if (level < 0) jump_out(info);
+}
+
+bool encode_jpeg(const Pictures& picture, unsigned char** data, unsigned long* size) {
+    jpeg_compress_struct info{};
+    JpegErrors errors{};
+    info.err = jpeg_std_error(&errors.base);
+    errors.base.error_exit = jump_out;
+    errors.base.emit_message = say_nothing;
+    if (setjmp(errors.jump) != 0) {
+        jpeg_destroy_compress(&info);
+        return false;
+    }
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, data, size);
+    info.image_width = static_cast<JDIMENSION>(picture.shape[2]);
+    info.image_height = static_cast<JDIMENSION>(picture.shape[1]);
+    info.input_components = 3;
+    info.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, kJpegQuality, TRUE);
+    jpeg_start_compress(&info, TRUE);
+    const std::size_t stride = static_cast<std::size_t>(picture.shape[2]) * 3;
+    while (info.next_scanline < info.image_height) {
+        // A row is read, not written to; libjpeg's interface has no word for that.
+        auto* row = const_cast<JSAMPLE*>(picture.data.data() + info.next_scanline * stride);
+        jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    return true;
+}
+
+// Into `rows` of RGB, of the size that the file's header announces.
+bool decode_jpeg(const Bytes& file, const PictureHeader& header, unsigned char* pixels) {
+    jpeg_decompress_struct info{};
+    JpegErrors errors{};
+    info.err = jpeg_std_error(&errors.base);
+    errors.base.error_exit = jump_out;
+    errors.base.emit_message = leave_at_missing_data;
+    if (setjmp(errors.jump) != 0) {
+        jpeg_destroy_decompress(&info);
+        return false;
+    }
+    jpeg_create_decompress(&info);
+    jpeg_mem_src(&info, file.data(), static_cast<unsigned long>(file.size()));
+    jpeg_read_header(&info, TRUE);
+    if (info.image_width != header.width || info.image_height != header.height) jump_out(reinterpret_cast<j_common_ptr>(&info));
+    // Not of CMYK, from which there is no one way to RGB: that is an error of libjpeg's.
+    info.out_color_space = JCS_RGB;
+    jpeg_start_decompress(&info);
+    const std::size_t stride = static_cast<std::size_t>(info.output_width) * 3;
+    while (info.output_scanline < info.output_height) {
+        JSAMPLE* row = pixels + info.output_scanline * stride;
+        jpeg_read_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_decompress(&info);
+    jpeg_destroy_decompress(&info);
+    return true;
+}
+
+// Put straight alpha on the background, and round 16 bits to 8.
+Pictures to_rgb(const Stored& stored, const PictureHeader& header, Background background) {
+    Pictures picture({1, header.height, header.width, 3});
+    const std::uint32_t opaque = stored.depth == 16 ? 65535 : 255;
+    const std::uint32_t backdrop = background == Background::white ? opaque : 0;
+    const auto sample = [&stored](std::size_t at) -> std::uint32_t {
+        if (stored.depth == 8) return stored.data[at];
+        std::uint16_t value = 0;
+        std::memcpy(&value, stored.data.data() + 2 * at, 2);
+        return value;
+    };
+    const std::size_t pixels = picture.data.size() / 3;
+    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
+        const std::size_t at = pixel * stored.channels;
+        for (std::size_t colour = 0; colour < 3; ++colour) {
+            std::uint32_t value = sample(at + colour);
+            if (stored.channels == 4) {
+                const std::uint32_t weight = sample(at + 3);
+                // Two 16-bit factors and half of the divisor just fit into 32 bits.
+                value = (value * weight + (opaque - weight) * backdrop + opaque / 2) / opaque;
+            }
+            // No 16-bit value is a tie.
+            picture.data[3 * pixel + colour] = static_cast<std::uint8_t>(stored.depth == 16 ? (value + 128) / 257 : value);
+        }
+    }
+    return picture;
+}
+
+// Apply an EXIF orientation: 5 to 8 exchange the axes, then each axis is or is not mirrored.
+Pictures upright(const Pictures& stored, int orientation) {
+    if (orientation == 1) return stored;
+    const bool exchanged = orientation >= 5;
+    const bool mirrored = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+    const bool flipped = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+    const auto height = static_cast<std::size_t>(stored.shape[exchanged ? 2 : 1]);
+    const auto width = static_cast<std::size_t>(stored.shape[exchanged ? 1 : 2]);
+    const auto stride = static_cast<std::size_t>(stored.shape[2]);
+    Pictures picture({1, static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), 3});
+    for (std::size_t row = 0; row < height; ++row) {
+        for (std::size_t column = 0; column < width; ++column) {
+            const std::size_t y = flipped ? height - 1 - row : row;
+            const std::size_t x = mirrored ? width - 1 - column : column;
+            const std::size_t from = exchanged ? x * stride + y : y * stride + x;
+            std::memcpy(&picture.data[3 * (row * width + column)], &stored.data[3 * from], 3);
+        }
+    }
+    return picture;
+}
+
+Bytes read_file(const std::string& path) {
+    const auto refuse = [&path](int error_number) {
+        fail(Status::input, path, ": cannot be read: ", reason_of(error_number), "; check the path");
+    };
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) refuse(errno);
+    // A pipe or device would block or never end, so this is asked before opening.
+    if (!S_ISREG(status.st_mode)) fail(Status::input, path, ": not a regular file; give the path of a picture");
+    if (status.st_size > kMaxPictureBytes) {
+        fail(Status::input, path, ": ", status.st_size, " bytes, at most ", kMaxPictureBytes, " are read; save the picture smaller");
+    }
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (file.number() < 0) refuse(errno);
+    return file.read_up_to(static_cast<std::size_t>(status.st_size), path);
+}
+
+Bytes jpeg_file(const std::string& path, const Pictures& picture) {
+    if (picture.shape[1] > kMaxJpegSide || picture.shape[2] > kMaxJpegSide) {
+        fail(Status::input, path, ": JPEG holds at most ", kMaxJpegSide, " pixels a side, not ", picture.shape[2], " x ",
+             picture.shape[1], "; write a .png");
+    }
+    unsigned char* data = nullptr;
+    unsigned long size = 0;
+    const bool done = encode_jpeg(picture, &data, &size);
+    const std::unique_ptr<unsigned char, decltype(&std::free)> owned(data, &std::free);
+    if (!done) {
+        fail(Status::input, path, ": libjpeg cannot encode ", picture.shape[2], " x ", picture.shape[1],
+             " pixels as JPEG; choose another format");
+    }
+    return {data, data + size};
+}
+
+}  // namespace
+
+Pictures read_picture(const std::string& path, Background background) {
+    const Bytes data = read_file(path);
+    PictureHeader header;
+    try {
+        header = read_picture_header(data);
+    } catch (const Error& error) {
+        fail(error.status(), path, ": ", error.what());
+    }
+    const auto pixels = header.width * header.height;
+    if (pixels > kMaxPixels) {
+        fail(Status::input, path, ": ", header.width, " x ", header.height, " is ", pixels, " pixels, at most ", kMaxPixels,
+             " are read; scale the picture down");
+    }
+    Pictures picture;
+    bool whole = false;
+    if (header.format == PictureFormat::png) {
+        Stored stored;
+        whole = decode_png(data, header, stored);
+        if (whole) picture = to_rgb(stored, header, background);
+    } else {
+        picture = Pictures({1, header.height, header.width, 3});
+        whole = decode_jpeg(data, header, picture.data.data());
+    }
+    if (!whole) {
+        fail(Status::input, path, ": the ", header.format == PictureFormat::png ? "PNG" : "JPEG", " is damaged: its ",
+             header.width, " x ", header.height, " pixels cannot be decoded; fetch or save it again");
+    }
+    return upright(picture, header.orientation);
+}
+
+void check_picture_target(const std::string& path, bool force) {
+    format_of(path);
+    check_target(path, force);
+}
+
+void write_picture(const std::string& path, const Pictures& picture, bool force) {
+    const PictureFormat format = format_of(path);
+    require_free(path, force);
+    write_whole(path, format == PictureFormat::png ? png_file(path, picture) : jpeg_file(path, picture), force);
+}
+
+}  // namespace dcae::core

@@ -1,0 +1,362 @@
+#include "pipeline.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "error.hpp"
+#include "guidance.hpp"
+#include "memory.hpp"
+#include "noise.hpp"
+#include "npy.hpp"
+#include "pixels.hpp"
+#include "strings.hpp"
+
+namespace dcae::core {
+namespace {
+
+constexpr double kFloat32Max = 3.4028234663852886e38;
+// Rows of one call share the reading of the weights; the memory of a run grows with them.
+constexpr std::int64_t kImagesPerCall = 4;
+// Of the latent's size, for each row of a call: the state, its base, sixteen entries of history, what a step makes.
+constexpr std::int64_t kArraysPerRow = 24;
+
+bool all_finite(const Floats& array) {
+    return std::all_of(array.data.begin(), array.data.end(), [](float value) { return std::isfinite(value); });
+}
+
+// Entries `first` to `last` along the first axis.
+Floats slice(const Floats& array, std::size_t first, std::size_t last) {
+    Shape shape = array.shape;
+    shape[0] = static_cast<std::int64_t>(last - first);
+    const auto size = static_cast<std::ptrdiff_t>(array.row_size());
+    const auto begin = array.data.begin();
+    return {std::move(shape), {begin + static_cast<std::ptrdiff_t>(first) * size, begin + static_cast<std::ptrdiff_t>(last) * size}};
+}
+
+template <typename Element>
+void append(Array<Element>& all, const Array<Element>& part, std::size_t rows) {
+    if (all.shape.empty()) {
+        all.shape = part.shape;
+        all.shape[0] = 0;
+    }
+    all.shape[0] += static_cast<std::int64_t>(rows);
+    all.data.insert(all.data.end(), part.data.begin(),
+                    part.data.begin() + static_cast<std::ptrdiff_t>(rows * part.row_size()));
+}
+
+std::int64_t nearest_multiple(std::int64_t side, std::int64_t factor) {
+    const auto half = side / factor;
+    const auto rest = side % factor;
+    // To even where both are equally near, as Python rounds.
+    const bool up = 2 * rest > factor || (2 * rest == factor && half % 2 == 1);
+    return std::max<std::int64_t>(1, half + (up ? 1 : 0)) * factor;
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const std::string& path, OpenOptions options)
+    : options_(std::move(options)), bundle_(path, options_.verify_hashes) {}
+
+const OnnxRuntime& Pipeline::runtime() {
+    if (!runtime_) runtime_ = std::make_unique<OnnxRuntime>(options_.onnxruntime);
+    return *runtime_;
+}
+
+const Session& Pipeline::session(const std::string& name) {
+    auto& session = sessions_[name];
+    if (!session) {
+        const GraphFiles files = bundle_.check_graph(name);
+        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads);
+    }
+    return *session;
+}
+
+void Pipeline::release() {
+    sessions_.clear();
+    return_free_memory();
+}
+
+void Pipeline::release_unless_kept() {
+    if (!options_.keep_sessions) release();
+}
+
+Size Pipeline::default_size() const {
+    require_transformer();
+    const auto [rows, columns] = manifest().default_grid();
+    return {manifest().downsample * rows, manifest().downsample * columns};
+}
+
+std::size_t Pipeline::evaluations(const Request& request) const {
+    require_transformer();
+    const Table& rows = table(request.sampler).table;
+    const auto images = static_cast<std::int64_t>(request.labels.size());
+    const auto per_call = images_per_call(images, is_guided(weight(request)));
+    const auto first = request.image ? rows.start_row(request.strength) : 0;
+    return static_cast<std::size_t>((images + per_call - 1) / per_call) * (rows.rows.size() - first);
+}
+
+Size Pipeline::checked_size(const Request& request) const {
+    require_transformer();
+    const auto [rows, columns] = checked_grid(request, is_guided(weight(request)));
+    return {manifest().downsample * rows, manifest().downsample * columns};
+}
+
+Pictures Pipeline::generate(const Request& request, Cancellation& cancellation) {
+    return decode_scaled(sample(request, cancellation), cancellation);
+}
+
+Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
+    require_transformer();
+    const auto numbers = label_numbers(request.labels, *manifest().conditioning);
+    const NamedTable& sampler = table(request.sampler);
+    const double guidance = weight(request);
+    const bool guided = is_guided(guidance);
+    const Grid grid = checked_grid(request, guided);
+    const std::size_t images = request.labels.size();
+    const Shape shape = {manifest().channels, grid.first, grid.second};
+    if (request.latents) {
+        const Shape wanted = {static_cast<std::int64_t>(images), shape[0], shape[1], shape[2]};
+        if (request.latents->shape != wanted) {
+            fail(Status::usage, "latents of shape ", shape_text(request.latents->shape), ", this request takes ",
+                 shape_text(wanted));
+        }
+    }
+    std::optional<Floats> features;
+    if (sampler.time_features) features = bundle_.time_features(sampler);
+    std::size_t first_row = 0;
+    std::optional<Floats> start;
+    if (request.image) {
+        first_row = sampler.table.start_row(request.strength);
+        start = encoded(*request.image, grid, cancellation);
+    }
+    const auto per_call = static_cast<std::size_t>(images_per_call(static_cast<std::int64_t>(images), guided));
+    const std::size_t count = (images + per_call - 1) / per_call * (sampler.table.rows.size() - first_row);
+    std::size_t done = 0;
+
+    Floats drawn;
+    try {
+        const Session& transformer = session("transformer");
+        for (std::size_t at = 0; at < images; at += per_call) {
+            const std::size_t end = std::min(images, at + per_call);
+            GuidedNetwork network{transformer, cancellation};
+            if (numbers) {
+                network.labels.emplace(numbers->begin() + static_cast<std::ptrdiff_t>(at),
+                                       numbers->begin() + static_cast<std::ptrdiff_t>(end));
+            }
+            if (guided) network.null_label = manifest().conditioning->null_label;
+            network.guidance = static_cast<float>(guidance);
+            network.with_variance = sampler.table.learned_variance();
+            network.time_features = features ? &*features : nullptr;
+
+            std::optional<Floats> init;
+            if (start) init = with_rows(*start, end - at);
+            Walk walk;
+            walk.network = [&](const Floats& state, std::size_t index) {
+                return network(state, sampler.table.rows[index].t, index);
+            };
+            walk.noise = [&](std::uint64_t stream) {
+                if (stream == 0 && request.latents) return slice(*request.latents, at, end);
+                Floats noise({static_cast<std::int64_t>(end - at), shape[0], shape[1], shape[2]});
+                const std::size_t size = noise.row_size();
+                for (std::size_t i = at; i < end; ++i) {
+                    normals(request.seed + i, stream, size, noise.data.data() + (i - at) * size);
+                }
+                return noise;
+            };
+            walk.on_step = [&] {
+                ++done;
+                cancellation.check();
+                if (request.on_step && !request.on_step(done, count)) {
+                    fail(Status::cancelled, "stopped after ", done, " of ", count, " evaluations");
+                }
+            };
+            walk.init_latent = init ? &*init : nullptr;
+            walk.first_row = first_row;
+            append(drawn, core::sample(sampler.table, walk), end - at);
+        }
+    } catch (...) {
+        release_unless_kept();
+        throw;
+    }
+    release_unless_kept();
+    return drawn;
+}
+
+Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellation) {
+    const auto factor = static_cast<float>(*manifest().scaling_factor);
+    const auto shift = static_cast<float>(manifest().shift);
+    Floats raw = latents;
+    for (auto& value : raw.data) value = value / factor + shift;
+    if (!all_finite(raw)) fail(Status::parity, "the latents are not finite; nothing was written");
+    const auto rows = static_cast<std::size_t>(manifest().graph("decoder")->fixed_rows().value_or(1));
+    Pictures pictures;
+    try {
+        for (std::size_t at = 0; at < raw.rows(); at += rows) {
+            const std::size_t end = std::min(raw.rows(), at + rows);
+            append(pictures, decode(with_rows(slice(raw, at, end), rows), cancellation), end - at);
+        }
+    } catch (...) {
+        release_unless_kept();
+        throw;
+    }
+    release_unless_kept();
+    return pictures;
+}
+
+Floats Pipeline::encode(const Pictures& pictures, Cancellation& cancellation) {
+    const auto factor = manifest().downsample;
+    if (pictures.shape[1] % factor != 0 || pictures.shape[2] % factor != 0) {
+        fail(Status::usage, pictures.shape[2], "x", pictures.shape[1], " is no multiple of ", factor,
+             "; pad, crop or resize it first");
+    }
+    Named inputs;
+    if (manifest().uint8_images) {
+        inputs.emplace("image", pictures);
+    } else {
+        inputs.emplace("image", to_tensor(pictures));
+    }
+    return std::get<Floats>(session("encoder").run(inputs, cancellation).at("latent"));
+}
+
+Pictures Pipeline::decode(const Floats& latent, Cancellation& cancellation) {
+    Named inputs;
+    inputs.emplace("latent", latent);
+    const AnyArray image = session("decoder").run(inputs, cancellation).at("image");
+    if (const auto* pictures = std::get_if<Pictures>(&image)) return *pictures;
+    return to_levels(std::get<Floats>(image));
+}
+
+Pictures Pipeline::reconstruct(const Pictures& picture, Fit mode, Cancellation& cancellation) {
+    const Fitted whole = fitted(picture, manifest().downsample, mode);
+    return cropped(decode(encode(whole.picture, cancellation), cancellation), whole.height, whole.width);
+}
+
+Named Pipeline::run(const std::string& graph, const Named& inputs, Cancellation& cancellation) {
+    return session(graph).run(inputs, cancellation);
+}
+
+void Pipeline::require_transformer() const {
+    if (!manifest().samplers) {
+        fail(Status::input, bundle_.path(), ": holds no transformer, so it cannot generate; export it with --transformer");
+    }
+}
+
+const NamedTable& Pipeline::table(const std::optional<std::string>& sampler) const {
+    const Samplers& samplers = *manifest().samplers;
+    const auto name = sampler.value_or(samplers.default_name);
+    const NamedTable* found = samplers.find(name);
+    if (found == nullptr) {
+        std::vector<std::string> names;
+        for (const auto& one : samplers.tables) names.push_back(one.name);
+        fail(Status::usage, "sampler ", quoted(name), ": this bundle has ", joined(names, ", "), "; dcae samplers adds others");
+    }
+    return *found;
+}
+
+double Pipeline::weight(const Request& request) const {
+    const double weight = request.guidance.value_or(manifest().samplers->default_guidance);
+    if (!(weight >= 0 && weight <= kFloat32Max)) {
+        fail(Status::usage, "guidance ", weight, ": a weight is a number from 0; 1 runs without");
+    }
+    return weight;
+}
+
+bool Pipeline::is_guided(double weight) const { return manifest().conditioning->num_classes && weight != 1; }
+
+std::int64_t Pipeline::images_per_call(std::int64_t images, bool guided) const {
+    const Graph& transformer = *manifest().graph("transformer");
+    const std::int64_t rows = guided ? 2 : 1;
+    if (const auto fixed = transformer.fixed_rows()) return *fixed / rows;
+    return std::min({std::max<std::int64_t>(images, 1), kImagesPerCall, transformer.ranges.at("batch").max / rows});
+}
+
+Pipeline::Grid Pipeline::checked_grid(const Request& request, bool guided) const {
+    const Size size = request.size.value_or(default_size());
+    const auto factor = manifest().downsample;
+    if (size.height <= 0 || size.width <= 0 || size.height % factor != 0 || size.width % factor != 0) {
+        fail(Status::usage, size.width, "x", size.height, ": sides are multiples of ", factor, "; the nearest is ",
+             nearest_multiple(size.width, factor), "x", nearest_multiple(size.height, factor));
+    }
+    const Grid grid{size.height / factor, size.width / factor};
+    for (const char* name : {"transformer", "decoder"}) {
+        if (!manifest().graph(name)->latent_axes(1, manifest().channels, grid.first, grid.second)) {
+            const Size own = default_size();
+            fail(Status::usage, size.width, "x", size.height, ": this bundle makes ", own.width, "x", own.height,
+                 "; export one with --interpolate-positions (U-ViT) or --size");
+        }
+    }
+    const auto per_call = images_per_call(static_cast<std::int64_t>(request.labels.size()), guided);
+    require_memory_for(grid, per_call * (guided ? 2 : 1));
+    return grid;
+}
+
+void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
+    const auto left = available_memory();
+    const auto available = std::min(left, options_.memory_limit.value_or(left));
+    const auto needed = forecast(grid, rows);
+    if (!needed || *needed <= available) return;
+    const auto factor = manifest().downsample;
+    const auto side = factor * fitting_side(std::max(grid.first, grid.second), rows, available);
+    const auto fitting = side > 0 ? text("up to ", side, "x", side, " fit") : std::string("no size fits");
+    fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", gibibytes(*needed),
+         " GiB of memory, ", gibibytes(available), " GiB are there: ", fitting);
+}
+
+std::int64_t Pipeline::fitting_side(std::int64_t below, std::int64_t rows, std::int64_t available) const {
+    const std::int64_t patch = manifest().graph("transformer")->inputs.at(0).shape.at(3).size;
+    // What is needed grows with the side.
+    std::int64_t fits = 0;
+    std::int64_t too_large = (below + patch - 1) / patch;
+    while (too_large - fits > 1) {
+        const auto middle = fits + (too_large - fits) / 2;
+        const auto needed = forecast({middle * patch, middle * patch}, rows);
+        (needed && *needed <= available ? fits : too_large) = middle;
+    }
+    return fits * patch;
+}
+
+std::optional<std::int64_t> Pipeline::forecast(Grid grid, std::int64_t rows) const {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    const auto sum = [](std::int64_t a, std::int64_t b) { return a > most - b ? most : a + b; };
+    std::int64_t total = 0;
+    std::int64_t largest = 0;
+    const std::pair<const char*, std::int64_t> batches[] = {{"transformer", rows}, {"decoder", 1}};
+    for (const auto& [name, batch] : batches) {
+        const Graph& graph = *manifest().graph(name);
+        const auto axes = graph.latent_axes(batch, manifest().channels, grid.first, grid.second);
+        if (!axes) return std::nullopt;
+        auto needed = sum(run_bytes(graph, *axes), manifest().files.at(graph.path).bytes);
+        for (const auto& path : graph.data) needed = sum(needed, manifest().files.at(path).bytes);
+        if (graph.inputs.size() > 1) {
+            needed = sum(needed, saturated_product({rows, 4, manifest().channels, grid.first, grid.second}, kArraysPerRow));
+        }
+        total = sum(total, needed);
+        largest = std::max(largest, needed);
+    }
+    return options_.keep_sessions ? total : largest;
+}
+
+Floats Pipeline::encoded(const Pictures& image, Grid grid, Cancellation& cancellation) {
+    const auto factor = manifest().downsample;
+    if (image.shape[1] != factor * grid.first || image.shape[2] != factor * grid.second) {
+        fail(Status::usage, "a picture of ", image.shape[2], "x", image.shape[1], ", the request is for ",
+             factor * grid.second, "x", factor * grid.first, "; fit it first");
+    }
+    const Graph* encoder = manifest().graph("encoder");
+    const auto rows = encoder == nullptr ? 1 : encoder->fixed_rows().value_or(1);
+    Floats raw;
+    try {
+        raw = slice(encode(with_rows(image, static_cast<std::size_t>(rows)), cancellation), 0, 1);
+    } catch (...) {
+        release_unless_kept();
+        throw;
+    }
+    release_unless_kept();
+    const auto scale = static_cast<float>(*manifest().scaling_factor);
+    const auto shift = static_cast<float>(manifest().shift);
+    for (auto& value : raw.data) value = (value - shift) * scale;
+    return raw;
+}
+
+}  // namespace dcae::core

@@ -1,0 +1,39 @@
+// Run one graph of a bundle: named arrays in, named arrays out, checked against the manifest.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "array.hpp"
+#include "bundle.hpp"
+#include "cancel.hpp"
+#include "onnxruntime.hpp"
+
+namespace dcae::core {
+
+using Named = std::map<std::string, AnyArray>;
+
+class Session {
+public:
+    // `threads` inside one operator; 0 is one per physical core.
+    Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads);
+
+    // The outputs by name. Names, dtypes and shapes of the inputs are those of the manifest, or it is an Error of the
+    // status `usage`; an output that is not finite is one of the status `parity`.
+    Named run(const Named& inputs, Cancellation& cancellation) const;
+
+    const Graph& graph() const { return graph_; }
+
+private:
+    Axes check(const Named& inputs) const;
+    Named outputs_of(OrtValue* const* values, const Axes& axes) const;
+    [[noreturn]] void refuse(const std::string& message, const char* what) const;
+
+    const OnnxRuntime& runtime_;
+    Graph graph_;
+    std::string name_;
+    OrtOwned<OrtSession> session_;
+};
+
+}  // namespace dcae::core

@@ -1,0 +1,87 @@
+"""The installed library, as somebody else's project finds it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cpp_runtime import ROOT, installed, onnxruntime_library, run
+
+from dcae_export.pictures.picture_file import read_picture
+from dcae_export.runtime.pipeline import Pipeline
+from runtimes.conformance.suite import Suite
+
+pytestmark = pytest.mark.integration
+
+CONSUMER = ROOT / "tests" / "cpp_consumer"
+LABEL, SEED = "azure", 7
+
+
+@pytest.fixture(scope="module")
+def prefix() -> Path:
+    """Where the library is installed."""
+    return installed("release")
+
+
+def assert_python_generates_the_same(suite: Suite, picture: Path) -> None:
+    pipeline = Pipeline.open(suite.bundle("class"), threads=1)
+    (expected,) = pipeline.generate([LABEL], seed=SEED)
+    assert np.array_equal(read_picture(picture), expected)
+
+
+def library_folder(prefix: Path) -> Path:
+    (library,) = prefix.rglob("libdcae.so")
+    return library.parent
+
+
+def test_a_project_in_c_finds_and_uses_the_installed_library(
+    prefix: Path, suite: Suite, tmp_path: Path
+) -> None:
+    build = tmp_path / "build"
+    run("cmake", "-S", CONSUMER, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", build)
+    said = run(
+        *(build / "consumer", suite.bundle("class"), LABEL, tmp_path / "picture.png"),
+        DCAE_ONNXRUNTIME=str(onnxruntime_library()),
+    )
+    assert said == "4 of 4\n"
+    assert_python_generates_the_same(suite, tmp_path / "picture.png")
+
+
+def test_the_readmes_example_compiles_with_pkg_config_and_runs(
+    prefix: Path, suite: Suite, tmp_path: Path
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```cpp\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    source, program = tmp_path / "example.cpp", tmp_path / "example"
+    source.write_text(example)
+    folder = library_folder(prefix)
+    flags = run(
+        *("pkg-config", "--cflags", "--libs", "dcae"), PKG_CONFIG_PATH=str(folder / "pkgconfig")
+    )
+    warnings = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+    run("g++", "-std=c++17", *warnings, source, "-o", program, *flags.split())
+    run(
+        *(program, suite.bundle("class"), LABEL, tmp_path / "picture.png"),
+        DCAE_ONNXRUNTIME=str(onnxruntime_library()),
+        LD_LIBRARY_PATH=str(folder),
+    )
+    assert_python_generates_the_same(suite, tmp_path / "picture.png")
+
+
+def test_nothing_of_onnx_runtime_is_installed(prefix: Path) -> None:
+    headers = sorted(path.name for path in (prefix / "include").rglob("*") if path.is_file())
+    assert headers == ["dcae.h", "dcae.hpp"]
+    texts = [path.read_text() for path in (prefix / "include").rglob("*.h*")]
+    assert not any("onnxruntime_c" in text for text in texts)
+
+
+def test_the_library_exports_the_c_interface_and_nothing_else(prefix: Path) -> None:
+    lines = run("nm", "-D", "--defined-only", library_folder(prefix) / "libdcae.so").splitlines()
+    names = {line.split()[-1] for line in lines}
+    assert {"dcae_open", "dcae_generate", "dcae_close"} <= names
+    assert {name for name in names if not name.startswith("dcae_")} == set()
+
+
+def test_the_librarys_own_tests_pass(prefix: Path) -> None:
+    run("ctest", "--test-dir", prefix.with_name("release"), "--output-on-failure")
