@@ -18,12 +18,11 @@ apt=$into/apt
 mkdir -p "$apt"/{lists/partial,cache/archives/partial,packages}
 # Only Debian's own archive: its security archive and foreign ones name their suites otherwise.
 awk -v suite="$suite" '
-    FNR == 1 { RS = "" }
-    /^Types:/ || /\nTypes:/ {
-        if ($0 ~ /URIs:[^\n]*\/debian\/?(\n|$)/) {
-            sub(/Suites:[^\n]*/, "Suites: " suite); print $0 "\n"
-        }
-    }' RS= /etc/apt/sources.list.d/*.sources > "$apt/debian.sources" 2> /dev/null || true
+    BEGIN { RS = "" }
+    /(^|\n)Types:/ && /(^|\n)URIs:[^\n]*\/debian\/?(\n|$)/ {
+        sub(/Suites:[^\n]*/, "Suites: " suite)
+        print $0 "\n"
+    }' /etc/apt/sources.list.d/*.sources > "$apt/debian.sources" 2> /dev/null || true
 if [[ ! -s $apt/debian.sources ]]; then
     rm -f "$apt/debian.sources"
     sed -nE "s#^(deb +(\[[^]]*\] +)?[^ ]+/debian/?) +[^ ]+ .*#\1 $suite main#p" /etc/apt/sources.list \
@@ -36,6 +35,7 @@ options=(
     -o "Dir::Cache=$apt/cache"
     # Old snapshots are past the date until which their index is valid.
     -o "Acquire::Check-Valid-Until=false"
+    # The user that apt would become may not write here.
     -o "APT::Sandbox::User=root"
 )
 apt-get "${options[@]}" -qq update
