@@ -21,7 +21,7 @@ _BYTES_PER_MAXRSS: Final = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a command took: time, and the memory of its largest process."""
+    """What a command took: time, and the memory of its largest process, no less than this one's on Linux."""
 
     seconds: float
     peak_bytes: int
