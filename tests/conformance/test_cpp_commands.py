@@ -104,6 +104,18 @@ def test_the_json_of_a_folder_is_that_of_python(
     assert of_cpp == of_python
 
 
+def test_a_name_that_is_no_text_is_escaped(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    name = os.fsdecode(b"\xff\x1b[2J.png")
+    (folder / name).write_bytes(every_kind(gradient(18, 14))["png"])
+    command = ("reconstruct", suite.bundle("class"), folder, "--out", tmp_path / "out", "--force")
+    assert r"\udcff\x1b[2J.png" in in_cpp(*command).out
+    (picture,) = json.loads(in_cpp(*command, "--json").out)["pictures"]
+    assert picture["picture"] == f"{folder}/\N{REPLACEMENT CHARACTER}\x1b[2J.png"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
 def no_pictures(photos: Path, _: Path) -> None:
     for path in photos.rglob("*"):
         if path.is_file():
@@ -194,9 +206,9 @@ def test_a_terminal_shows_how_far_a_command_is_and_keeps_nothing(
     assert process.returncode == 0
     assert json.loads(out)["out"] == [str(tmp_path / "picture.png")]
     before, *lines = shown.split("\r\x1b[2K")
-    # What is drawn is cleared at the end; so is the place of a note.
-    assert (before, *lines[-2:]) == ("", "", f"{NOTE}\r\n")
-    assert len(lines) > 3
+    # What is drawn is cleared before anything else is printed.
+    assert (before, lines[-1]) == ("", f"{NOTE}\r\n")
+    assert len(lines) > 2
     assert all(
         re.fullmatch(f"{LINE}|decoding, 0:\\d\\d:\\d\\d so far", line) for line in lines[:-2]
     )

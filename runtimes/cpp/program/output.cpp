@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 
@@ -16,6 +17,8 @@ using core::Json;
 namespace {
 
 constexpr const char* kClearLine = "\r\x1b[2K";
+// By one thread, in the way of what another one prints.
+std::atomic<bool> a_line_is_drawn{false};
 
 }  // namespace
 
@@ -27,8 +30,7 @@ void print_json(const Json& content) {
 }
 
 void print_note(const std::string& message) {
-    // On a terminal a line that is redrawn may stand there.
-    const char* clear = isatty(STDERR_FILENO) == 1 ? kClearLine : "";
+    const char* clear = a_line_is_drawn.exchange(false) ? kClearLine : "";
     std::fprintf(stderr, "%sdcae: %s\n", clear, core::one_line(message).c_str());
 }
 
@@ -36,6 +38,7 @@ void redraw_line(const std::string& line) {
     // Cut to the terminal's width: a line that wraps could not be redrawn.
     winsize size{};
     const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    a_line_is_drawn = !line.empty();
     std::fprintf(stderr, "%s%s", kClearLine, line.substr(0, known ? size.ws_col - 1u : 79u).c_str());
     std::fflush(stderr);
 }
