@@ -2,17 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "manifest.hpp"
 
 namespace dcae::core {
 
-// The bytes that this machine has left.
-std::int64_t available_memory();
+// The bytes that this machine has left, or the limit where that is less.
+std::int64_t available_memory(std::optional<std::int64_t> limit = std::nullopt);
 
-// An Error of the status `resource` where `needed` bytes are not available.
-void require_memory(std::int64_t needed, const std::string& what);
+// An Error of the status `resource` where `needed` bytes are not available, or more than the limit.
+void require_memory(std::int64_t needed, const std::string& what, std::optional<std::int64_t> limit = std::nullopt);
 
 // Bytes as messages have them: 1.5
 std::string gibibytes(std::int64_t bytes);

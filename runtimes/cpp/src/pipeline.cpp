@@ -67,7 +67,8 @@ const Session& Pipeline::session(const std::string& name) {
     auto& session = sessions_[name];
     if (!session) {
         const GraphFiles files = bundle_.check_graph(name);
-        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads);
+        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads,
+                                            options_.memory_limit);
     }
     return *session;
 }
@@ -292,8 +293,7 @@ Pipeline::Grid Pipeline::checked_grid(const Request& request, bool guided) const
 }
 
 void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
-    const auto left = available_memory();
-    const auto available = std::min(left, options_.memory_limit.value_or(left));
+    const auto available = available_memory(options_.memory_limit);
     const auto needed = forecast(grid, rows);
     if (!needed || *needed <= available) return;
     const auto factor = manifest().downsample;

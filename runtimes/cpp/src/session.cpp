@@ -109,8 +109,9 @@ AnyArray copied(const OnnxRuntime& runtime, OrtValue* value, const Shape& shape)
 
 }  // namespace
 
-Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads)
-    : runtime_(runtime), graph_(*files.graph), name_(file_name(files.path)) {
+Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads,
+                 std::optional<std::int64_t> memory_limit)
+    : runtime_(runtime), graph_(*files.graph), name_(file_name(files.path)), memory_limit_(memory_limit) {
     if (!runtime.lists(provider)) {
         fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
              ") was built without it");
@@ -130,7 +131,7 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     cancellation.check();
     const Axes axes = check(inputs);
-    require_memory(run_bytes(graph_, axes), name_ + ": running at this size");
+    require_memory(run_bytes(graph_, axes), name_ + ": running at this size", memory_limit_);
     const OrtApi& api = runtime_.api();
     OrtMemoryInfo* memory_made = nullptr;
     runtime_.require(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_made));
