@@ -17,6 +17,8 @@ namespace {
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 // A tensor may stand in the plain and in the blocked layout at once; an attention matrix has the plain one only.
 constexpr std::int64_t kLayouts = 2;
+// Bytes of a float32 for each of a float16.
+constexpr std::int64_t kWidened = 2;
 
 std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
 
@@ -59,7 +61,11 @@ void return_free_memory() {
 #endif
 }
 
-std::int64_t run_bytes(const Graph& graph, const Axes& axes) {
+std::int64_t widening(const Graph& graph, Provider provider) {
+    return graph.precision == "fp16" && provider == Provider::cpu ? kWidened : 1;
+}
+
+std::int64_t run_bytes(const Graph& graph, const Axes& axes, Provider provider) {
     const auto batch = axis_or_one(axes, "batch");
     const auto height = axis_or_one(axes, "height");
     const auto width = axis_or_one(axes, "width");
@@ -70,7 +76,9 @@ std::int64_t run_bytes(const Graph& graph, const Axes& axes) {
             arrays = saturated_sum(arrays, saturated_product(port.resolve(axes), size));
         }
     }
-    const auto activations = std::max(saturated_product({batch, height, width}, graph.activation_bytes), arrays);
+    const auto stated = saturated_product({widening(graph, provider)}, graph.activation_bytes);
+    const auto activations = std::max(saturated_product({batch, height, width}, stated), arrays);
+    // Attention matrices are not widened: softmax is float32 in every precision.
     return saturated_sum(saturated_product({kLayouts}, activations),
                          saturated_product({batch, height, width, height, width}, graph.attention_bytes));
 }

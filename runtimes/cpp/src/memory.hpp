@@ -5,6 +5,7 @@
 #include <string>
 
 #include "manifest.hpp"
+#include "onnxruntime.hpp"
 
 namespace dcae::core {
 
@@ -20,7 +21,11 @@ std::string gibibytes(std::int64_t bytes);
 // Give freed heap back to the operating system, where the C library has a call for it.
 void return_free_memory();
 
+// How many times the bytes that a bundle states a graph takes at most where a provider runs it: ONNX Runtime computes
+// float16 in float32 on the processor.
+std::int64_t widening(const Graph& graph, Provider provider);
+
 // The bytes of a run of a graph beside its weights; 2^63 - 1 where that is more.
-std::int64_t run_bytes(const Graph& graph, const Axes& axes);
+std::int64_t run_bytes(const Graph& graph, const Axes& axes, Provider provider);
 
 }  // namespace dcae::core

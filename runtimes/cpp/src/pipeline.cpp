@@ -326,8 +326,10 @@ std::optional<std::int64_t> Pipeline::forecast(Grid grid, std::int64_t rows) con
         const Graph& graph = *manifest().graph(name);
         const auto axes = graph.latent_axes(batch, manifest().channels, grid.first, grid.second);
         if (!axes) return std::nullopt;
-        auto needed = sum(run_bytes(graph, *axes), manifest().files.at(graph.path).bytes);
-        for (const auto& path : graph.data) needed = sum(needed, manifest().files.at(path).bytes);
+        auto stored = manifest().files.at(graph.path).bytes;
+        for (const auto& path : graph.data) stored = sum(stored, manifest().files.at(path).bytes);
+        const auto weights = saturated_product({widening(graph, options_.provider)}, stored);
+        auto needed = sum(run_bytes(graph, *axes, options_.provider), weights);
         if (graph.inputs.size() > 1) {
             needed = sum(needed, saturated_product({rows, 4, manifest().channels, grid.first, grid.second}, kArraysPerRow));
         }

@@ -8,6 +8,7 @@
 
 #include "error.hpp"
 #include "memory.hpp"
+#include "npy.hpp"
 #include "strings.hpp"
 
 namespace dcae::core {
@@ -110,12 +111,13 @@ AnyArray copied(const OnnxRuntime& runtime, OrtValue* value, const Shape& shape)
 }  // namespace
 
 Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads)
-    : runtime_(runtime), graph_(*files.graph), name_(file_name(files.path)) {
+    : runtime_(runtime), graph_(*files.graph), provider_(provider), name_(file_name(files.path)) {
     if (!runtime.lists(provider)) {
         fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
              ") was built without it");
     }
-    require_memory(files.weight_bytes, name_ + ": loading its weights");
+    const auto weights = saturated_product({widening(graph_, provider)}, files.weight_bytes);
+    require_memory(weights, name_ + ": loading its weights");
     const OrtApi& api = runtime.api();
     const auto options = session_options(runtime, threads);
     runtime.require(api.AddSessionConfigEntry(options.get(), kFolderOfWeights, real_path(files.folder).c_str()));
@@ -130,7 +132,7 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     cancellation.check();
     const Axes axes = check(inputs);
-    require_memory(run_bytes(graph_, axes), name_ + ": running at this size");
+    require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size");
     const OrtApi& api = runtime_.api();
     OrtMemoryInfo* memory_made = nullptr;
     runtime_.require(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_made));

@@ -32,6 +32,7 @@ private:
 
     const OnnxRuntime& runtime_;
     Graph graph_;
+    Provider provider_;
     std::string name_;
     OrtOwned<OrtSession> session_;
 };
