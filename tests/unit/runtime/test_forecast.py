@@ -1,7 +1,5 @@
 """What a run is forecast to need, by the provider that computes it."""
 
-from pathlib import Path
-
 import pytest
 from bundle_factory import write_tiny_bundle
 
@@ -16,7 +14,7 @@ MATRIX = 1000
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory) -> Manifest:
-    folder: Path = tmp_path_factory.mktemp("forecast")
+    folder = tmp_path_factory.mktemp("forecast")
     return Bundle.open(write_tiny_bundle(folder / "bundle")).manifest
 
 
