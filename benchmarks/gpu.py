@@ -6,7 +6,7 @@ What cannot be run has the reason in place of its figures.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.artifacts import Artifacts
@@ -17,7 +17,9 @@ from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.results import Results
 from dcae_export.errors import DcaeError
 
-CPU = "cpu"
+CPU, CUDA = "cpu", "cuda"
+# torch.compile's mode with them.
+CUDA_GRAPHS = "reduce-overhead"
 PARTS = ("encode", "decode", "step", "image")
 SEPARATOR = " | "
 Measurement = Callable[[], dict[str, object]]
@@ -48,25 +50,38 @@ class Contestant:
     name: str
     library: str
     precision: str
-    provider: str = "cuda"
+    provider: str = CUDA
     options: tuple[str, ...] = ()
     mode: str | None = None
 
-    def on(self, provider: str) -> dict[str, object]:
-        """As a task takes it; on the processor ONNX Runtime's CUDA columns run by its CPU provider."""
-        own = CPU if provider == CPU and self.provider == "cuda" else self.provider
+    def as_arguments(self) -> dict[str, object]:
+        """As a task takes it."""
         return {
             "library": self.library,
             "precision": self.precision,
-            "provider": own,
+            "provider": self.provider,
             "options": list(self.options),
             "mode": self.mode,
         }
 
     @property
+    def inapplicable(self) -> str | None:
+        """Why there is no such thing on the processor; None where there is."""
+        if self.provider == CPU and (self.options or self.mode == CUDA_GRAPHS):
+            return "channels last and CUDA graphs are options of CUDA"
+        return None
+
+    @property
+    def computing_precision(self) -> str:
+        """What its products are computed in: ONNX Runtime widens float16 on the processor."""
+        widened = self.provider == CPU and self.library == "onnxruntime"
+        return "fp32" if widened else self.precision
+
+    @property
     def graph_precision(self) -> str:
-        """Of the graph that it opens: TensorRT's builder chooses float16 itself in one of float32."""
-        return "fp32" if self.provider == "tensorrt" else self.precision
+        """Of the bundle that it opens: TensorRT's builder chooses float16 itself, PyTorch takes the sampler's table."""
+        opened = self.library == "onnxruntime" and self.provider != "tensorrt"
+        return self.precision if opened else "fp32"
 
 
 def _onnx(precision: str) -> Iterator[Contestant]:
@@ -87,7 +102,7 @@ CONTESTANTS = (
     Contestant(name="eager bf16", library="torch", precision="bf16"),
     Contestant(name="compile fp16", library="torch", precision="fp16", mode="default"),
     Contestant(
-        name="compile fp16, CUDA graph", library="torch", precision="fp16", mode="reduce-overhead"
+        name="compile fp16, CUDA graph", library="torch", precision="fp16", mode=CUDA_GRAPHS
     ),
     Contestant(name="diffusers fp16", library="diffusers", precision="fp16"),
     *_onnx("fp32"),
@@ -96,8 +111,29 @@ CONTESTANTS = (
         name="ORT TensorRT fp16", library="onnxruntime", precision="fp16", provider="tensorrt"
     ),
 )
+
+
+def columns(provider: str) -> tuple[Contestant, ...]:
+    """The contestants on a provider: on the processor ONNX Runtime's CUDA columns are those of its CPU provider."""
+    if provider != CPU:
+        return CONTESTANTS
+    return tuple(
+        one
+        if one.provider != CUDA
+        else replace(one, name=one.name.replace("CUDA f", "CPU f"), provider=CPU)
+        for one in CONTESTANTS
+    )
+
+
+# Of the tables' columns, those of every provider.
+NAMES = tuple(dict.fromkeys(one.name for provider in (CUDA, CPU) for one in columns(provider)))
 # Whose steps make the headline.
-HEADLINE_NAMES = ("compile fp16, CUDA graph", "ORT CUDA fp16, CUDA graph", "ORT TensorRT fp16")
+HEADLINE_NAMES = {
+    CUDA: ("compile fp16, CUDA graph", "ORT CUDA fp16, CUDA graph", "ORT TensorRT fp16"),
+    CPU: ("compile fp16", "ORT CPU fp16"),
+}
+# On the processor Accelerate takes fp16 and computes in float32.
+TRAINING_PRECISIONS = {CUDA: "fp16", CPU: "fp32"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +210,7 @@ class GpuBenchmark:
     artifacts: Artifacts
     results: Results
     provider: str
-    contestants: Sequence[Contestant] = CONTESTANTS
+    contestants: Sequence[Contestant]
     absent: str | None = None
     seconds: float | None = None
     batches: Sequence[int] = BATCHES
@@ -216,16 +252,12 @@ class GpuBenchmark:
                 )
 
     def measure_headline(
-        self,
-        step_pairs: Sequence[tuple[Denoiser, Denoiser, float]] = STEP_PAIRS,
-        training_pairs: Sequence[tuple[Denoiser, Denoiser, float]] = TRAINING_PAIRS,
-        *,
-        tokens: int = TRAINING_TOKENS,
+        self, pairs: Sequence[tuple[Denoiser, Denoiser, float]] = STEP_PAIRS
     ) -> None:
-        """How many times faster a compressed latent makes steps and training, in the published protocol."""
-        for compressed, baseline, published in step_pairs:
+        """How many times the images a second of a compressed latent's steps are, in the published batches."""
+        for compressed, baseline, published in pairs:
             for contestant in self.contestants:
-                if contestant.name not in HEADLINE_NAMES:
+                if contestant.name not in HEADLINE_NAMES[self.provider]:
                     continue
                 key = SEPARATOR.join((f"{compressed} against {baseline}", contestant.name))
                 self._cell(
@@ -234,12 +266,23 @@ class GpuBenchmark:
                     lambda pair=(compressed, baseline), one=contestant: self._speed_up(pair, one),
                     published=published,
                 )
-        for compressed, baseline, published in training_pairs:
+
+    def measure_training(
+        self,
+        pairs: Sequence[tuple[Denoiser, Denoiser, float]] = TRAINING_PAIRS,
+        *,
+        tokens: int = TRAINING_TOKENS,
+    ) -> None:
+        """The same of training, in batches of ``tokens`` tokens."""
+        for compressed, baseline, published in pairs:
             self._cell(
                 "training",
                 f"{compressed} against {baseline}",
                 lambda pair=(compressed, baseline): measure_training_pair(
-                    *pair, tokens=tokens, rounds=self.runs, precision="fp16"
+                    *pair,
+                    tokens=tokens,
+                    rounds=self.runs,
+                    precision=TRAINING_PRECISIONS[self.provider],
                 ),
                 published=published,
             )
@@ -271,7 +314,9 @@ class GpuBenchmark:
     def _measured(self, case: GpuCase, contestant: Contestant) -> dict[str, object]:
         if contestant.library == "diffusers" and case.part not in ("encode", "decode"):
             return {"not_run": "diffusers has the autoencoder only"}
-        given = contestant.on(self.provider)
+        if contestant.inapplicable is not None:
+            return {"not_run": contestant.inapplicable}
+        given = contestant.as_arguments()
         if case.part == "image":
             return self._call(
                 "measure gpu image",
@@ -282,10 +327,20 @@ class GpuBenchmark:
                 images=IMAGES_PER_CALL,
                 runs=self.runs,
             )
-        network = self._described(case)
-        reference = self.artifacts.folder / "gpu" / "references" / f"{case}.npy"
-        if contestant != REFERENCE and not reference.exists():
+        if contestant.name != REFERENCE.name and not self._reference(case).exists():
             raise WorkerError(f"{REFERENCE.name} has not run, so there is nothing to hold it to")
+        network = self._described(case)
+        cell = self._network(case, contestant, batches=self._batches(contestant))
+        return {
+            **cell,
+            "operations": network["operations"],
+            **self._share(cell, network, contestant),
+        }
+
+    def _network(
+        self, case: GpuCase, contestant: Contestant, *, batches: Sequence[int]
+    ) -> dict[str, object]:
+        reference = self._reference(case)
         reference.parent.mkdir(parents=True, exist_ok=True)
         files = None
         if contestant.library == "onnxruntime":
@@ -293,29 +348,28 @@ class GpuBenchmark:
             side = case.side if case.part == "step" else self.least_side
             precision = contestant.graph_precision
             files = str(self._bundle(case.pair, side, precision, alone=case.alone))
-        cell = self._call(
+        return self._call(
             "measure gpu network",
-            contestant=given,
-            network=network,
+            contestant=contestant.as_arguments(),
+            network=self._described(case),
             provider=self.provider,
             files=files,
-            batches=list(self._batches(contestant)),
+            batches=list(batches),
             reference=str(reference),
         )
-        return {
-            **cell,
-            "operations": network["operations"],
-            **self._share(cell, network, contestant),
-        }
+
+    def _reference(self, case: GpuCase) -> Path:
+        """What PyTorch in float32 gives."""
+        return self.artifacts.folder / "gpu" / "references" / f"{case}.npy"
 
     def _share(
         self, cell: dict[str, object], network: dict[str, object], contestant: Contestant
     ) -> dict[str, object]:
         products = self.results.document["products"]["square"]["cell"]
-        if not isinstance(products, dict) or contestant.precision not in products:
+        if not isinstance(products, dict) or contestant.computing_precision not in products:
             return {}
         rate = float(str(cell["best_images_per_second"])) * int(str(network["operations"]))
-        return {"share_of_products": rate / float(str(products[contestant.precision]))}
+        return {"share_of_products": rate / float(str(products[contestant.computing_precision]))}
 
     def _batches(self, contestant: Contestant) -> Sequence[int]:
         return COMPILED_BATCHES if contestant.mode is not None else self.batches
@@ -324,28 +378,19 @@ class GpuBenchmark:
         self, pair: tuple[Denoiser, Denoiser], contestant: Contestant
     ) -> dict[str, object]:
         """Steps of both at their published batches: images a second of the one by the other's."""
+        if contestant.inapplicable is not None:
+            return {"not_run": contestant.inapplicable}
         rates: list[float] = []
         steps: dict[str, object] = {}
         for one in pair:
             own = Pair(transformer=one.name, autoencoder=one.autoencoder)
-            case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE)
+            alone = own not in whole_pairs(PAIRS)
+            case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE, alone=alone)
             # Both halves of an image are rows of the batch.
             batch = STEP_BATCHES.get((one.name, one.autoencoder), GUIDED_BATCH) // GUIDED_BATCH
-            files = None
-            if contestant.library == "onnxruntime":
-                precision, alone = contestant.graph_precision, own not in whole_pairs(PAIRS)
-                files = str(self._bundle(own, case.side, precision, alone=alone))
-            reference = self.artifacts.folder / "gpu" / "references" / f"headline {one}.npy"
-            reference.parent.mkdir(parents=True, exist_ok=True)
-            cell = self._call(
-                "measure gpu network",
-                contestant=contestant.on(self.provider),
-                network=self._described(case),
-                provider=self.provider,
-                files=files,
-                batches=[batch],
-                reference=str(reference),
-            )
+            if not self._reference(case).exists():
+                self._network(case, REFERENCE, batches=[])
+            cell = self._network(case, contestant, batches=[batch])
             measured = cell["images_per_second"]
             assert isinstance(measured, dict)
             if str(batch) not in measured:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.gpu import CONTESTANTS, PARTS, SEPARATOR
+from benchmarks.gpu import NAMES, PARTS, SEPARATOR
 from benchmarks.results import read_document
 
 _WIDTH_OF_A_PANEL, _HEIGHT_OF_A_ROW = 5.0, 0.2
@@ -42,7 +42,7 @@ def plot(results: str, path: str) -> dict[str, object]:
 
 
 def _draw(axes: Axes, case: str, cells: Mapping[str, Mapping[str, object]]) -> None:
-    names = [one.name for one in CONTESTANTS if one.name in cells]
+    names = [name for name in NAMES if name in cells]
     values = [1000 * float(str(cells[name].get("latency_seconds", 0))) for name in names]
     bars = axes.barh(names, values, color="#3b6ea5")
     labels = [f"{value:.2f}" if value else "not run" for value in values]

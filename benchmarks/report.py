@@ -24,7 +24,7 @@ from benchmarks.demo_reconstruction import (
     RECONSTRUCTED,
     THUMBNAIL,
 )
-from benchmarks.gpu import CONTESTANTS, PARTS, SEPARATOR
+from benchmarks.gpu import NAMES, PARTS, SEPARATOR
 from benchmarks.runtimes import CPP, NETWORK, PYTHON
 from benchmarks.study import (
     ADAPTATION,
@@ -880,7 +880,8 @@ def _headline(document: Mapping[str, object]) -> Iterator[Table]:
 def _gpu(document: Mapping[str, object]) -> Iterator[Table]:
     parts = {key: cell for part in PARTS for key, cell in _cells(document, part).items()}
     cases = list(dict.fromkeys(key.partition(SEPARATOR)[0] for key in parts))
-    names = [one.name for one in CONTESTANTS if any(key.endswith(one.name) for key in parts)]
+    held = {key.partition(SEPARATOR)[2] for key in parts}
+    names = [name for name in NAMES if name in held]
     yield Table(
         title="Milliseconds for one image; images a second at the best batch; memory; share of matrix products' peak",
         columns=("", *names),
@@ -899,9 +900,12 @@ def _gpu(document: Mapping[str, object]) -> Iterator[Table]:
     )
     training = _cells(document, "training")
     yield Table(
-        title="Times the images a second of a transformer's training, fp16",
-        columns=("", "measured", "paper, H100"),
-        rows=[(key, *_speed_up_columns(cell)) for key, cell in training.items()],
+        title="Times the images a second of a transformer's training",
+        columns=("", "precision", "measured", "paper, H100, fp16"),
+        rows=[
+            (key, str(cell.get("precision", "")), *_speed_up_columns(cell))
+            for key, cell in training.items()
+        ],
         notes=_reasons(training),
     )
     loops = _cells(document, "loops")

@@ -339,9 +339,8 @@ def _throughput(
             if any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
                 break
             raise
-        if rates[batch] < WORTH_DOUBLING * max(
-            rate for other, rate in rates.items() if other != batch
-        ):
+        others = [rate for other, rate in rates.items() if other != batch]
+        if others and rates[batch] < WORTH_DOUBLING * max(others):
             break
     return rates
 

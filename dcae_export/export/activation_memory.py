@@ -14,24 +14,33 @@ def activation_bytes(model: ir.Model) -> int:
     graphs of this package every large tensor but an attention matrix grows with batch * height * width, so a
     run needs this figure times those three.
     """
-    return _worst(model, lambda value: not (_is_softmax(value) or _feeds_softmax(value)))
+    return _worst(model, lambda value: not (_is_matrix(value) or _is_scores(value)))
 
 
 def attention_bytes(model: ir.Model) -> int:
     """The bytes of attention matrices alive at the worst node, for one pair of positions of one picture.
 
     They grow with batch * (height * width) ** 2. A softmax writes over the scores that it reads: one matrix
-    stands for both.
+    stands for both. In a mixed graph both are float32, and what Casts make them from and of in float16 are matrices
+    of their own.
     """
-    return _worst(model, _is_softmax)
+    return _worst(model, _is_matrix)
 
 
-def _is_softmax(value: ir.Value) -> bool:
+def _is_matrix(value: ir.Value) -> bool:
+    """Whether it is a softmax, what a Cast makes of one, or what a Cast makes scores from."""
     maker = value.producer()
+    narrowed = maker.inputs[0] if maker is not None and maker.op_type == "Cast" else None
+    widened = [use.node.outputs[0] for use in value.uses() if use.node.op_type == "Cast"]
+    return _is_softmax(value) or _is_softmax(narrowed) or any(map(_is_scores, widened))
+
+
+def _is_softmax(value: ir.Value | None) -> bool:
+    maker = None if value is None else value.producer()
     return maker is not None and maker.op_type == "Softmax"
 
 
-def _feeds_softmax(value: ir.Value) -> bool:
+def _is_scores(value: ir.Value) -> bool:
     return any(use.node.op_type == "Softmax" for use in value.uses())
 
 

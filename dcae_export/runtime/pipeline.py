@@ -428,13 +428,15 @@ class Pipeline:
     def _forecast(self, grid: tuple[int, int], rows: int) -> list[int] | None:
         """What the transformer and the decoder need, weights and a run of each; None for a grid that they do not take."""
         needs: list[int] = []
+        provider = self._provider.provider
         batches: dict[GraphName, int] = {"transformer": rows, "decoder": 1}
         for name, batch in batches.items():
             axes = self._axes(name, batch, grid)
             if axes is None:
                 return None
             graph = self._graph(name)
-            needs.append(weight_bytes(self.bundle.manifest, graph) + run_bytes(graph, axes))
+            weights = weight_bytes(self.bundle.manifest, graph, provider=provider)
+            needs.append(weights + run_bytes(graph, axes, provider=provider))
         latent = 4 * self.bundle.manifest.latent.channels * math.prod(grid)
         needs[0] += _ARRAYS_PER_ROW * rows * latent
         return needs

@@ -14,7 +14,7 @@ from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
 from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs
 from dcae_export.runtime.device import Device
 from dcae_export.runtime.engine_session import EnginePlan, OpenGraph
-from dcae_export.runtime.forecast import run_bytes
+from dcae_export.runtime.forecast import run_bytes, widening
 from dcae_export.runtime.memory import freed_blocks_returned, require_memory
 from dcae_export.runtime.placement import RECORD_PLACEMENT, left_to_cpu, placed_nodes
 from dcae_export.runtime.provider import (
@@ -72,7 +72,8 @@ class Session:
         self.provider = provider.provider
         self._options = provider
         self._engine: EnginePlan | None = None
-        weight_bytes = len(files.model) + sum(path.stat().st_size for path in files.data)
+        stored = len(files.model) + sum(path.stat().st_size for path in files.data)
+        weight_bytes = widening(files.graph, provider.provider) * stored
         require_listed(self.provider)
         require_libraries(self.provider)
         require_memory(weight_bytes, what=f"{self.name}: loading its weights")
@@ -211,7 +212,7 @@ class Session:
         if isinstance(self._options, CpuOptions):
             # A GPU's arena holds what it had, so what is free there says nothing; its own limit does.
             require_memory(
-                run_bytes(self.graph, axes),
+                run_bytes(self.graph, axes, provider=self.provider),
                 what=f"{self.name}: running at this size",
                 limit=self._options.memory_limit,
             )

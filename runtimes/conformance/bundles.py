@@ -78,12 +78,13 @@ def export_bundles(folder: Path) -> dict[str, Path]:
     Returns:
         Their folders by name. ``class``: a DiT with labels and a learned variance, any size. ``flow``: a U-ViT
         without labels, over a flow. ``fixed``: a U-ViT with labels that takes features of the time, a fixed
-        size and batch, pictures of bytes.
+        size and batch, pictures of bytes. ``mixed``: a U-ViT with labels, in float16 but for islands.
     """
     height, width = (side * AUTOENCODER.downsample for side in GRID)
     fixed = ExportOptions(
         target="web", size=(height, width), batch=2, image_io=True, simplifier="none"
     )
+    mixed = ExportOptions(target="cuda", precision="fp16", simplifier="none")
     return {
         "class": _export(folder / "class", _DIT, _LINEAR, ("ddpm:4", "dpmpp-2m:5", "ddim:3")),
         "flow": export_flow(
@@ -92,6 +93,7 @@ def export_bundles(folder: Path) -> dict[str, Path]:
         "fixed": _export(
             folder / "fixed", _UVIT, _SCALED_LINEAR, ("dpmpp-singlestep:5", "ddpm:3"), fixed
         ),
+        "mixed": _export(folder / "mixed", _UVIT, _SCALED_LINEAR, ("dpmpp-2m:4",), mixed),
     }
 
 

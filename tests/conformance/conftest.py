@@ -11,7 +11,7 @@ from runtimes.conformance.suite import Suite
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """Three exports; a worker that comes second finds what the first has made."""
+    """Four exports; a worker that comes second finds what the first has made."""
     # Each worker has a folder of its own below that of the whole run.
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if base.name.startswith("popen-") else base

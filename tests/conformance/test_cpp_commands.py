@@ -15,7 +15,10 @@ from cpp_runtime import built, onnxruntime_library
 from crafted_pictures import every_kind, gradient
 from program import Result, run_here
 
+from dcae_export.bundle.reader import Bundle
 from dcae_export.pictures.picture_file import read_picture
+from dcae_export.runtime.forecast import run_bytes, weight_bytes
+from dcae_export.runtime.provider import Provider
 from runtimes.conformance.suite import Suite
 
 pytestmark = pytest.mark.integration
@@ -201,6 +204,29 @@ def read_to_the_end(terminal: int) -> str:
     except OSError:
         pass
     return shown.decode()
+
+
+def test_a_limit_that_holds_one_picture_at_a_time_is_kept_as_by_python(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = suite.bundle("class")
+    limit = (_transformer_bytes(bundle, rows=2) + _transformer_bytes(bundle, rows=4)) // 2
+    command = (
+        *("generate", bundle, "--label", "1", "--label", "2", "--size", "96x96"),
+        *("--sampler", "ddim:3", "--threads", "1", "--memory-limit", f"{limit // 1000}kB", "--out"),
+    )
+    of_python = in_python(capsys, *command, tmp_path / "python.png")
+    of_cpp = in_cpp(*command, tmp_path / "cpp.png")
+    assert (of_python.status, of_cpp.status) == (0, 0), of_python.err + of_cpp.err
+    assert np.array_equal(read_picture(tmp_path / "python.png"), read_picture(tmp_path / "cpp.png"))
+
+
+def _transformer_bytes(bundle: Path, *, rows: int) -> int:
+    manifest = Bundle.open(bundle).manifest
+    graph = manifest.graphs["transformer"]
+    axes = {"batch": rows, "height": 48, "width": 48}
+    weights = weight_bytes(manifest, graph, provider=Provider.CPU)
+    return weights + run_bytes(graph, axes, provider=Provider.CPU)
 
 
 def test_a_terminal_shows_how_far_a_command_is_and_keeps_nothing(

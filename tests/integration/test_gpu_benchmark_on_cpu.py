@@ -1,14 +1,19 @@
 """The GPU benchmark's own path on the processor, with the demo's small networks."""
 
+import json
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.artifacts import Artifacts
-from benchmarks.gpu import CONTESTANTS, GpuBenchmark, Pair, gpu_cases
+from benchmarks.denoiser import Denoiser
+from benchmarks.gpu import CPU, GpuBenchmark, Pair, columns, gpu_cases
+from benchmarks.gpu_plot import plot
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
 from benchmarks.run import main
-from dcae_export.parity import FP32
+from dcae_export.parity import FP16_LATENTS, FP32
 from dcae_export.pictures.picture_file import read_picture
 from dcae_export.runtime.nvidia_gpu import find_gpus
 
@@ -16,52 +21,102 @@ pytestmark = pytest.mark.integration
 
 PAIR = Pair(transformer="usit-demo", autoencoder="f64-demo")
 SIDE = 64
-EAGER, ONNX, NHWC, TENSORRT = (
-    "eager fp32",
-    "ORT CUDA fp32",
-    "ORT CUDA fp32, NHWC",
-    "ORT TensorRT fp16",
+EAGER, HALF, COMPILED = "eager fp32", "eager fp16", "compile fp16"
+ONNX, ONNX_HALF = "ORT CPU fp32", "ORT CPU fp16"
+RUN = (EAGER, HALF, ONNX, ONNX_HALF)
+NOT_RUN = {
+    "compile fp16, CUDA graph": "channels last and CUDA graphs are options of CUDA",
+    "ORT CPU fp16, NHWC, CUDA graph": "channels last and CUDA graphs are options of CUDA",
+    "ORT TensorRT fp16": "was built without TensorrtExecutionProvider",
+}
+# The demo's transformer on latents as far apart as the published pair's, 64 and 1024 tokens.
+DENOISERS = tuple(
+    Denoiser(name="usit-demo", autoencoder=autoencoder, evaluations=2)
+    for autoencoder in ("f64", "sd-f8")
 )
+TOKENS = 1024
 
 
-def test_networks_pictures_and_loops_are_measured_on_the_processor(tmp_path):
-    path = tmp_path / "gpu.json"
-    benchmark = GpuBenchmark(
-        artifacts=Artifacts(tmp_path / "work"),
-        results=Results.open(path, "gpu", again=False),
-        provider="cpu",
-        contestants=[one for one in CONTESTANTS if one.name in (EAGER, ONNX, NHWC, TENSORRT)],
+def benchmark(folder: Path, *names: str) -> GpuBenchmark:
+    return GpuBenchmark(
+        artifacts=Artifacts(folder / "work"),
+        results=Results.open(folder / "gpu.json", "gpu", again=False),
+        provider=CPU,
+        contestants=[one for one in columns(CPU) if one.name in names],
         batches=(2,),
         runs=1,
         product_side=64,
         least_side=SIDE,
     )
-    benchmark.measure(gpu_cases([PAIR], ["decode", "step", "image"], [SIDE]))
-    benchmark.measure_loops([PAIR], [SIDE])
+
+
+def cells_of(path: Path, section: str) -> dict[str, dict]:
+    """By what runs it, or by the key where that is all there is."""
     document = read_document(path)
-    for part, case in (
-        ("decode", f"f64-demo, decode {SIDE}"),
-        ("step", f"{PAIR}, step {SIDE}"),
-        ("image", f"{PAIR}, image {SIDE}"),
-    ):
-        cells = {
-            name: document[part][f"{case} | {name}"]["cell"]
-            for name in (EAGER, ONNX, NHWC, TENSORRT)
-        }
-        assert "the processor has no prefer_nhwc" in cells[NHWC]["not_run"]
-        assert "tensorrt" in cells[TENSORRT]["not_run"]
-        for name in (EAGER, ONNX):
+    return {key.rpartition(" | ")[2]: entry["cell"] for key, entry in document[section].items()}
+
+
+def test_networks_pictures_and_loops_are_measured_on_the_processor(tmp_path):
+    measured = benchmark(tmp_path, *RUN, *NOT_RUN)
+    measured.measure(gpu_cases([PAIR], ["decode", "step", "image"], [SIDE]))
+    measured.measure_loops([PAIR], [SIDE])
+    path = tmp_path / "gpu.json"
+    for part in ("decode", "step", "image"):
+        cells = cells_of(path, part)
+        for name, reason in NOT_RUN.items():
+            assert reason in cells[name]["not_run"]
+        for name in RUN:
             assert cells[name]["latency_seconds"] > 0
             assert cells[name]["best_images_per_second"] > 0
             assert cells[name]["peak_bytes"] > 0
-        if part != "image":
-            assert cells[ONNX]["relative_l2"] <= FP32.relative_l2
-            assert set(cells[ONNX]["images_per_second"]) == {"1", "2"}
-            assert cells[ONNX]["share_of_products"] > 0
-    loops = document["loops"][f"{PAIR}, {SIDE}"]["cell"]
+        if part == "image":
+            assert {cells[name]["sampler"] for name in RUN} == {cells[EAGER]["sampler"]}
+            continue
+        assert cells[EAGER]["relative_l2"] == 0
+        assert cells[ONNX]["relative_l2"] <= FP32.relative_l2
+        for name in (HALF, ONNX_HALF):
+            # Something was rounded, and nothing else was computed.
+            assert FP32.relative_l2 < cells[name]["relative_l2"] <= FP16_LATENTS.relative_l2
+        for name in RUN:
+            assert set(cells[name]["images_per_second"]) == {"1", "2"}
+            assert cells[name]["share_of_products"] > 0
+    (loops,) = cells_of(path, "loops").values()
     assert loops["max_abs_difference"] == 0
     assert loops["device_seconds"] > 0
+    document = read_document(path)
     assert f"| {PAIR}, step {SIDE} |" in markdown(document)
+    plot(str(path), str(tmp_path / "gpu.png"))
+    assert read_picture(tmp_path / "gpu.png").shape[2] == 3
+
+
+def test_the_headline_and_training_are_measured_with_small_networks(tmp_path):
+    measured = benchmark(tmp_path, ONNX_HALF, "compile fp16, CUDA graph")
+    measured.measure_headline([(*DENOISERS, 19.1)])
+    measured.measure_training([(*DENOISERS, 17.9)], tokens=TOKENS)
+    # What compiling gives is another test's; its column with CUDA graphs is none of the processor's headline.
+    (step,) = cells_of(tmp_path / "gpu.json", "headline").values()
+    (training,) = cells_of(tmp_path / "gpu.json", "training").values()
+    names = [str(one) for one in DENOISERS]
+    assert step["published_on_h100"] == 19.1
+    assert [step["steps"][name]["rows"] for name in names] == [2, 2]
+    rates = [step["steps"][name]["images_per_second"] for name in names]
+    assert step["speed_up"] == pytest.approx(rates[0] / rates[1])
+    assert training["precision"] == "fp32"
+    assert [training["trainings"][name]["batch_size"] for name in names] == [TOKENS // 64, 1]
+    # Sixteen times the tokens; what else a small network takes leaves a wide margin.
+    assert min(step["speed_up"], training["speed_up"]) > 2
+    text = markdown(read_document(tmp_path / "gpu.json"))
+    assert f"| {names[0]} against {names[1]} | fp32 | {training['speed_up']:.1f} | 17.9 |" in text
+
+
+def test_a_compiled_step_is_measured_and_held_to_float32(tmp_path):
+    measured = benchmark(tmp_path, EAGER, COMPILED)
+    measured.measure(gpu_cases([PAIR], ["step"], [SIDE]))
+    compiled = cells_of(tmp_path / "gpu.json", "step")[COMPILED]
+    assert FP32.relative_l2 < compiled["relative_l2"] <= FP16_LATENTS.relative_l2
+    assert set(compiled["images_per_second"]) == {"1", "8"}
+    # Compiling is in the first run alone.
+    assert compiled["first_seconds"] > 10 * compiled["latency_seconds"]
 
 
 @pytest.mark.skipif(bool(find_gpus()), reason="it would be measured")
@@ -76,3 +131,13 @@ def test_without_a_gpu_the_command_writes_that_nothing_was_run(tmp_path):
     assert read_picture(out.with_suffix(".png")).shape[2] == 3
     again = CliRunner().invoke(main, [*arguments, "--size", "512"])
     assert ": measured" not in again.output
+
+
+def test_on_the_processor_the_command_begins_no_published_batch(tmp_path):
+    out = tmp_path / "gpu.json"
+    arguments = ["gpu", "--provider", CPU, "--out", str(out), "--work", str(tmp_path / "work")]
+    parts = ["--part", "headline", "--part", "training"]
+    result = CliRunner().invoke(main, [*arguments, *parts, "--size", "64"])
+    assert result.exit_code == 0, result.output
+    assert "headline and training: not run: the published batches are a GPU's" in result.output
+    assert set(json.loads(out.read_text())) & {"headline", "training"} == set()

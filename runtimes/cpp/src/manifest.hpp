@@ -51,11 +51,19 @@ struct AxisRange {
     std::int64_t max = 1;
 };
 
+// A block of a mixed graph that is float32 as a whole; `max_abs` is none where every such graph has it in float32.
+struct Fp32Block {
+    std::string block;
+    std::optional<double> max_abs;
+};
+
 struct Graph {
     std::string path;
     std::vector<std::string> data;
     std::string target;
     std::string precision;
+    // Of a graph in fp16, and of no other.
+    std::optional<std::vector<Fp32Block>> fp32_blocks;
     std::int64_t opset = 0;
     std::int64_t activation_bytes = 0;
     std::int64_t attention_bytes = 0;

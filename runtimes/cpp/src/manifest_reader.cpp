@@ -306,13 +306,43 @@ Read range_to(AxisRange& out) {
     };
 }
 
+// As PyTorch names parts of a network: letters, digits and underscores between dots.
+Read block_name_to(std::string& out) {
+    return [&out](const Json& json, const Reader& reader) {
+        string_to(out)(json, reader);
+        if (!json.is_string()) return;
+        bool plain = !out.empty() && out.front() != '.' && out.back() != '.' && out.find("..") == std::string::npos;
+        for (const char one : out) {
+            const bool letter = (one >= 'a' && one <= 'z') || (one >= 'A' && one <= 'Z');
+            plain = plain && (letter || (one >= '0' && one <= '9') || one == '_' || one == '.');
+        }
+        if (!plain) {
+            reader.problem("String should be letters, digits and underscores between dots");
+        } else if (out.size() > 255) {
+            reader.problem("String should have at most 255 characters");
+        }
+    };
+}
+
+Read fp32_block_to(Fp32Block& out) {
+    return [&out](const Json& json, const Reader& reader) {
+        Object object(json, reader);
+        object.key("block", block_name_to(out.block));
+        object.key("max_abs", nullable<double>(out.max_abs, [](double& one) { return double_to(one, 0, kFloat32Max); }));
+        object.end();
+    };
+}
+
 Read graph_to(Graph& out) {
     return [&out](const Json& json, const Reader& reader) {
         Object object(json, reader);
         object.key("path", path_to(out.path));
         object.key("data", list_to<std::string>(out.data, path_to));
         object.key("target", one_of(out.target, {"generic", "cpu", "cuda", "tensorrt", "web"}));
-        object.key("precision", one_of(out.precision, {"fp32"}));
+        object.key("precision", one_of(out.precision, {"fp32", "fp16"}));
+        object.optional_key("fp32_blocks", [&out](const Json& value, const Reader& at) {
+            list_to<Fp32Block>(out.fp32_blocks.emplace(), fp32_block_to)(value, at);
+        });
         object.key("opset", integer_to(out.opset, 18, 23));
         object.key("activation_bytes", bytes_to(out.activation_bytes));
         object.key("attention_bytes", bytes_to(out.attention_bytes));
@@ -562,6 +592,7 @@ void tolerance(const Json& json, const Reader& reader) {
     object.key("relative_l2", double_to(number));
     object.key("max_abs", double_to(number));
     object.key("because", string_to(ignored));
+    for (const auto* key : {"psnr_db", "cosine"}) object.optional_key(key, double_to(number));
     object.end();
 }
 
@@ -575,6 +606,7 @@ void parity_record(const Json& json, const Reader& reader) {
     object.key("max_abs", double_to(number));
     object.key("relative_l2", double_to(number));
     object.key("psnr_db", nullable<double>(decibels, [](double& one) { return double_to(one); }));
+    object.optional_key("cosine", double_to(number));
     object.key("tolerance", tolerance);
     object.key("verdict", one_of(ignored, {"passed"}));
     object.end();

@@ -30,6 +30,9 @@ std::set<std::string> axis_names(const std::vector<Port>& ports) {
 
 void check_graph(const std::string& name, const Graph& graph) {
     const std::string place = "graphs." + name;
+    if ((graph.precision == "fp16") != graph.fp32_blocks.has_value()) {
+        refuse(place, "fp32_blocks goes with a precision other than fp32");
+    }
     for (const auto& [axis, bounds] : graph.ranges) {
         if (bounds.min > bounds.max) {
             refuse(place + ".ranges." + axis, "min ", bounds.min, " is greater than max ", bounds.max);

@@ -17,6 +17,8 @@ namespace {
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 // A tensor may stand in the plain and in the blocked layout at once; an attention matrix has the plain one only.
 constexpr std::int64_t kLayouts = 2;
+// Bytes of a float32 for each of a float16.
+constexpr std::int64_t kWidened = 2;
 
 std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
 
@@ -39,10 +41,11 @@ std::int64_t memory_left() {
 
 }  // namespace
 
-std::int64_t available_memory(std::optional<std::int64_t> limit) { return std::min(memory_left(), limit.value_or(kMost)); }
+std::int64_t available_memory(Provider provider, std::optional<std::int64_t> limit) {
+    return std::min(provider == Provider::cpu ? memory_left() : kMost, limit.value_or(kMost));
+}
 
-void require_memory(std::int64_t needed, const std::string& what, std::optional<std::int64_t> limit) {
-    const auto available = available_memory(limit);
+void require_memory(std::int64_t needed, const std::string& what, std::int64_t available) {
     if (needed > available) {
         fail(Status::resource, what, " needs ", gibibytes(needed), " GiB of memory, ", gibibytes(available),
              " GiB are available; close other programs or choose a smaller size");
@@ -61,7 +64,11 @@ void return_free_memory() {
 #endif
 }
 
-std::int64_t run_bytes(const Graph& graph, const Axes& axes) {
+std::int64_t widening(const Graph& graph, Provider provider) {
+    return graph.precision == "fp16" && provider == Provider::cpu ? kWidened : 1;
+}
+
+std::int64_t run_bytes(const Graph& graph, const Axes& axes, Provider provider) {
     const auto batch = axis_or_one(axes, "batch");
     const auto height = axis_or_one(axes, "height");
     const auto width = axis_or_one(axes, "width");
@@ -72,7 +79,9 @@ std::int64_t run_bytes(const Graph& graph, const Axes& axes) {
             arrays = saturated_sum(arrays, saturated_product(port.resolve(axes), size));
         }
     }
-    const auto activations = std::max(saturated_product({batch, height, width}, graph.activation_bytes), arrays);
+    const auto stated = saturated_product({widening(graph, provider)}, graph.activation_bytes);
+    const auto activations = std::max(saturated_product({batch, height, width}, stated), arrays);
+    // Attention matrices are not widened: softmax is float32 in every precision.
     return saturated_sum(saturated_product({kLayouts}, activations),
                          saturated_product({batch, height, width, height, width}, graph.attention_bytes));
 }

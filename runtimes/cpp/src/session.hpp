@@ -34,6 +34,7 @@ private:
 
     const OnnxRuntime& runtime_;
     Graph graph_;
+    Provider provider_;
     std::string name_;
     std::optional<std::int64_t> memory_limit_;
     OrtOwned<OrtSession> session_;

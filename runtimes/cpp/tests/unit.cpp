@@ -10,6 +10,7 @@
 #include "graph_scan.hpp"
 #include "json.hpp"
 #include "manifest.hpp"
+#include "memory.hpp"
 #include "metrics.hpp"
 #include "noise.hpp"
 #include "npy.hpp"
@@ -56,6 +57,20 @@ void json_is_such_as_a_bundle_has() {
     for (const auto& one : refused) {
         expect(status_of([&] { parse_json(one); }) == Status::input, "refused: " + one.substr(0, 30));
     }
+}
+
+void float16_is_forecast_as_what_computes_it() {
+    Graph graph;
+    graph.precision = "fp16";
+    graph.activation_bytes = 1000;
+    graph.attention_bytes = 10;
+    const Axes axes = {{"batch", 2}, {"height", 3}, {"width", 4}};
+    // Two layouts; the attention's matrix is float32 in every graph.
+    const std::int64_t attention = 2 * 10 * 12 * 12;
+    expect(run_bytes(graph, axes, Provider::cuda) == 2 * 2 * 12 * 1000 + attention, "float16 on a GPU");
+    expect(run_bytes(graph, axes, Provider::cpu) == 2 * 2 * 2 * 12 * 1000 + attention, "float16 on the processor");
+    graph.precision = "fp32";
+    expect(run_bytes(graph, axes, Provider::cpu) == 2 * 2 * 12 * 1000 + attention, "float32");
 }
 
 void paths_are_plain() {
@@ -164,6 +179,7 @@ void a_line_says_how_far_a_command_is() {
 int main() {
     a_million_normals_have_the_hash_of_the_format();
     json_is_such_as_a_bundle_has();
+    float16_is_forecast_as_what_computes_it();
     paths_are_plain();
     an_array_header_is_numpys();
     a_line_drives_no_terminal();

@@ -5,6 +5,9 @@ import pytest
 from benchmarks.artifacts import Artifacts
 from benchmarks.gpu import (
     CONTESTANTS,
+    CPU,
+    HEADLINE_NAMES,
+    NAMES,
     PAIRS,
     PARTS,
     REFERENCE,
@@ -13,6 +16,7 @@ from benchmarks.gpu import (
     GpuBenchmark,
     GpuCase,
     Pair,
+    columns,
     gpu_cases,
 )
 from benchmarks.report import markdown
@@ -30,6 +34,7 @@ def benchmark(path, **changes: object) -> GpuBenchmark:
         "artifacts": Artifacts(path / "work"),
         "results": Results.open(path / "gpu.json", "gpu", again=False, device={"gpu": "none"}),
         "provider": "cuda",
+        "contestants": CONTESTANTS,
         "absent": ABSENT,
     }
     return GpuBenchmark(**(arguments | changes))
@@ -60,6 +65,22 @@ def test_the_columns_are_those_that_were_promised():
             assert f"ORT CUDA {precision}{options}" in names
     assert {"eager fp16", "eager bf16", "compile fp16", "diffusers fp16"} <= set(names)
     assert "ORT TensorRT fp16" in names
+
+
+def test_on_the_processor_no_column_has_the_name_of_what_it_is_not():
+    found = {one.name: one for one in columns(CPU)}
+    assert not any("ORT CUDA" in name for name in found)
+    assert {name for name, one in found.items() if one.inapplicable is not None} == {
+        name for name in found if "NHWC" in name or "CUDA graph" in name
+    }
+    assert found["ORT CPU fp16"].provider == CPU
+    assert found["ORT CPU fp16"].computing_precision == "fp32"
+    assert found["eager fp16"].computing_precision == "fp16"
+    assert found["ORT TensorRT fp16"].provider == "tensorrt"
+    assert all(one.inapplicable is None for one in CONTESTANTS)
+    for provider, names in HEADLINE_NAMES.items():
+        assert {one.name for one in columns(provider)} >= set(names)
+        assert set(NAMES) >= set(names)
 
 
 def test_the_headline_has_the_published_batches():
@@ -100,11 +121,12 @@ def test_what_cannot_be_run_reads_not_run_with_the_reason(tmp_path):
     measured.measure(CASES[:1])
     measured.measure_loops(PAIRS[:1], [512])
     measured.measure_headline()
+    measured.measure_training()
     text = markdown(read_document(tmp_path / "gpu.json"))
     cells = "".join(" not run |" for _ in CONTESTANTS)
     assert f"| f64, encode 512 |{cells}" in text
     assert f"all: not run: {ABSENT}" in text
-    assert "| uvit-h on f64 against uvit-h on sd-f8 | not run | 17.9 |" in text
+    assert "| uvit-h on f64 against uvit-h on sd-f8 |  | not run | 17.9 |" in text
     assert "dit-xl on f32 against dit-xl on sd-f8: ORT TensorRT fp16 | not run | 4.8 |" in text
     assert "| gpu | none |" in text
 

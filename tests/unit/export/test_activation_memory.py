@@ -7,6 +7,7 @@ from export_factory import graph
 from dcae_export.export.activation_memory import activation_bytes, attention_bytes
 
 FLOAT = 4
+HALF = 2
 INT64 = 8
 
 
@@ -79,6 +80,20 @@ def test_attention_matrices_count_apart_and_by_pairs_of_positions():
     # At t: q + k + v + t = 22. At p: s and p in one place.
     assert activation_bytes(model) == FLOAT * 22
     assert attention_bytes(model) == FLOAT
+
+
+def test_attention_matrices_of_a_mixed_graph_count_in_float16_beside_those_in_float32():
+    model = graph(
+        """(float16[batch,5,positions] k, float16[batch,positions,5] q, float16[batch,positions,7] v)
+        => (float16[batch,positions,7] y)
+        <float16[batch,positions,positions] s, float[batch,positions,positions] w,
+         float[batch,positions,positions] p, float16[batch,positions,positions] n>
+        { s = MatMul(q, k) w = Cast<to = 1>(s) p = Softmax(w) n = Cast<to = 10>(p) y = MatMul(n, v) }"""
+    )
+    # At the first: k + q + v = 17.
+    assert activation_bytes(model) == HALF * 17
+    # At the second Cast: p and n. Softmax writes over w.
+    assert attention_bytes(model) == FLOAT + HALF
 
 
 def test_a_graph_of_fixed_size_counts_its_attention_matrices_whole():

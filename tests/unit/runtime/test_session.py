@@ -119,6 +119,16 @@ def test_a_size_that_does_not_fit_in_memory_is_refused_before_the_graph_runs(
         unrunnable.run({"latent": latent(2, CHANNELS, 3, 4)})
 
 
+def test_float16_is_forecast_as_the_float32_that_the_processor_computes_in(unrunnable, monkeypatch):
+    mixed = unrunnable.graph.model_copy(update={"precision": "fp16"})
+    monkeypatch.setattr(unrunnable, "graph", mixed)
+    needed = 2 * 2 * mixed.activation_bytes * 2 * 3 * 4
+    memory = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=needed - 1))
+    with pytest.raises(ResourceError, match="running at this size needs"):
+        unrunnable.run({"latent": latent(2, CHANNELS, 3, 4)})
+
+
 def test_an_attention_is_forecast_by_its_pairs_of_positions(unrunnable, monkeypatch):
     graph = unrunnable.graph.model_copy(update={"attention_bytes": 1000})
     monkeypatch.setattr(unrunnable, "graph", graph)

@@ -46,7 +46,7 @@ typedef struct dcae_open_options {
     int32_t threads;         /* inside one operator; 0: one for each physical core */
     int32_t keep_sessions;   /* not 0: graphs stay loaded between calls; faster, and takes the memory of all */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
-    int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left */
+    int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
 } dcae_open_options;
 
 #define DCAE_OPEN_OPTIONS_INIT {sizeof(dcae_open_options), NULL, NULL, 0, 0, 0, 0}
