@@ -111,7 +111,9 @@ def test_two_hundred_interruptions_leave_a_whole_picture_or_none(
         return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
 
     began = time.monotonic()
-    assert start().wait(timeout=300) == 0
+    undisturbed = start()
+    undisturbed.communicate(timeout=300)
+    assert undisturbed.returncode == 0
     whole = read_picture(out)
     longest = 1.1 * (time.monotonic() - began)
     moments = random.Random(0)
