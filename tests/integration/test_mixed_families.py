@@ -31,9 +31,11 @@ FOUND = {
         *("stages.3.1", "stages.4.1", "stages.5.1", "stages.6.1"),
         "stages.7.0",
     ],
+    "dc-ae-f32c32-sana-1.0": ["stages.3.1", "stages.4.1"],
     "dc-ae-f32c32-sana-1.1": ["stages.3.1", "stages.4.1"],
     "dc-ae-lite-f32c32-sana-1.1": [],
     "dc-ae-f32c128-1.5": [],
+    "dc-ae-f64c128-1.5": [],
 }
 VAE_ENDS = ["network.conv_norm_out", "network.conv_out"]
 
