@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,23 @@ class Artifacts:
             )
         return folder
 
+    def tiny(self, samplers: Sequence[str]) -> Path:
+        """A bundle of a small network and random weights, over a flow, with these samplers."""
+        names = "-".join(sampler.replace(":", "") for sampler in samplers)
+        return self._for_runtimes(f"tiny-{names}", "export tiny", samplers=list(samplers))
+
+    def demo(self, side: int) -> Path:
+        """The demo model's bundle for pictures of ``side`` pixels."""
+        return self._for_runtimes(f"demo-{side}", "export demo", side=side)
+
+    def _for_runtimes(self, stem: str, task: str, **arguments: int | list[str]) -> Path:
+        folder = self.folder / "runtimes" / f"{stem}-{source_digest(*EXPORTING)}"
+        if not folder.exists():
+            for outdated in folder.parent.glob(f"{stem}-*"):
+                shutil.rmtree(outdated)
+            _make(task, folder=folder, **arguments)
+        return folder
+
     def on_device(
         self, autoencoder: str, transformer: str, side: int, precision: str, *, alone: bool = False
     ) -> Path:
@@ -112,7 +130,7 @@ class Artifacts:
         return Bundle.open(self.bundle(variant)).manifest.latent
 
 
-def _make(task: str, *, folder: Path, **arguments: Path | str | int | None) -> None:
+def _make(task: str, *, folder: Path, **arguments: Path | str | int | list[str] | None) -> None:
     print(f"making {folder}", flush=True)
     texts = {
         name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()

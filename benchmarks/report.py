@@ -26,6 +26,7 @@ from benchmarks.demo_reconstruction import (
     THUMBNAIL,
 )
 from benchmarks.gpu import NAMES, PARTS, SEPARATOR
+from benchmarks.runtimes import CPP, NETWORK, PYTHON
 from benchmarks.study import (
     ADAPTATION,
     BICUBIC,
@@ -68,6 +69,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
         "forms": _forms,
         "denoiser": _denoiser,
         "sessions": _sessions,
+        "runtimes": _runtimes,
         "training": _training,
         "engine": _engine,
         "study": _study,
@@ -299,6 +301,61 @@ def _sessions(document: Mapping[str, object]) -> Iterator[Table]:
                 for name, entry in _entries(cell).items()
             ],
         )
+
+
+def _runtimes(document: Mapping[str, object]) -> Iterator[Table]:
+    sections = {name: _cells(document, name) for name in ("start", "steps", "picture", "files")}
+    columns = ("", CPP, PYTHON, "times")
+    yield Table(
+        title="CPU seconds of a whole process",
+        columns=columns,
+        rows=[
+            (key, *_beside(cell, "median", form=".3f"))
+            for key, cell in {**sections["start"], **sections["picture"]}.items()
+        ],
+    )
+    yield Table(
+        title="CPU microseconds of one evaluation of a tiny network",
+        columns=("", "by", "in all", "beside the network"),
+        rows=[
+            (key, name, *(f"{1e6 * part:.0f}" for part in (_number(entry["median"]), beside)))
+            for key, cell in sections["steps"].items()
+            for name, entry in _entries(cell).items()
+            for beside in (_median_difference(entry, _entry(cell[NETWORK])),)
+        ],
+    )
+    yield Table(
+        title="Peak memory, MiB",
+        columns=columns,
+        rows=[
+            (key, *_beside(cell, "peak_bytes", form=".0f", unit=2**20))
+            for key, cell in sections["picture"].items()
+        ],
+    )
+    yield Table(
+        title="Files, MB",
+        columns=("", "as built", "stripped"),
+        rows=[
+            (name, *(f"{_number(entry[part]) / 1e6:.2f}" for part in ("bytes", "stripped")))
+            for cell in sections["files"].values()
+            for name, entry in _entries(cell).items()
+        ],
+    )
+
+
+def _beside(cell: Entry, value: str, *, form: str, unit: int = 1) -> tuple[str, str, str]:
+    """The C++ runtime's figure, the Python one's, and how many times the first the second is."""
+    cpp, python = (_entry(cell[name]) for name in (CPP, PYTHON))
+    # Of times, by turns.
+    ratio = python["ratio"] if value == "median" else _number(python[value]) / _number(cpp[value])
+    texts = (format(_number(one[value]) / unit, form) for one in (cpp, python))
+    return (*texts, f"{_number(ratio):.2f}")
+
+
+def _median_difference(entry: Entry, base: Entry) -> float:
+    """The median over turns of one's seconds less the other's in the same turn."""
+    pairs = zip(_numbers(entry["seconds"]), _numbers(base["seconds"]), strict=True)
+    return statistics.median(own - other for own, other in pairs)
 
 
 def _training(document: Mapping[str, object]) -> Iterator[Table]:

@@ -40,6 +40,17 @@ from benchmarks.passes import PROFILED_SIZE, STATIC_SIZE, count_nodes, profile_d
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.report import markdown, print_tables
 from benchmarks.results import Results, read_document
+from benchmarks.runtimes import (
+    DEMO_REQUEST,
+    DEMO_SIDE,
+    EVALUATIONS,
+    Programs,
+    measure_files,
+    measure_picture,
+    measure_start,
+    measure_steps,
+    samplers,
+)
 from benchmarks.sessions import measure_rows, measure_session_options
 from benchmarks.study import Study, measure_study
 from benchmarks.training import PHASES, measure_phase
@@ -641,6 +652,38 @@ def _pair(name: str) -> Pair:
     if not separator:
         raise click.UsageError(f"--pair {name}: give TRANSFORMER:AUTOENCODER, as in uvit-h:f64")
     return Pair(transformer=transformer, autoencoder=autoencoder)
+
+
+@main.command()
+@click.option(
+    "--program",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    default=Path("runtimes/cpp/build/dcae-run"),
+    show_default=True,
+    help="dcae-run, beside its library.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@_common("runtimes")
+def runtimes(*, program: Path, rounds: int, work: Path, out: Path, again: bool) -> None:
+    """The C++ runtime beside the Python one: start-up, a step apart from its network, a picture, sizes of files."""
+    results = Results.open(out, "runtimes", again=again)
+    artifacts = Artifacts(work)
+    programs = Programs(cpp=program)
+    tiny = artifacts.tiny(samplers(EVALUATIONS))
+    for call in (("--version",), ("verify", tiny), ("inspect", tiny)):
+        if results.wants("start", str(call[0])):
+            results.put("start", str(call[0]), measure_start(programs, *call, rounds=rounds))
+    steps = "{} to {} evaluations".format(*EVALUATIONS)
+    if results.wants("steps", steps):
+        results.put("steps", steps, measure_steps(programs, tiny, rounds=rounds))
+    picture = f"demo model, {DEMO_SIDE} px"
+    if results.wants("picture", picture):
+        demo = artifacts.demo(DEMO_SIDE)
+        cell = measure_picture(programs, demo, *DEMO_REQUEST, rounds=rounds)
+        results.put("picture", picture, cell)
+    if results.wants("files", "as built"):
+        results.put("files", "as built", measure_files(programs))
+    print_tables(results.document, Console())
 
 
 @main.command()

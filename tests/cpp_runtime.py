@@ -14,7 +14,7 @@ SOURCE = ROOT / "runtimes" / "cpp"
 # Beside the headers that make fetches, so that a second run compiles what has changed.
 BUILDS = SOURCE / "build"
 _TOOLS = ("cmake", "g++", "ninja", "pkg-config")
-_LIBRARIES = ("libpng", "libjpeg", "libcrypto", "nlohmann_json")
+_LIBRARIES = ("libpng", "libjpeg", "libwebp", "libcrypto", "nlohmann_json")
 _HEADERS = (
     str(BUILDS / "headers" / "include"),
     "/usr/include/onnxruntime",

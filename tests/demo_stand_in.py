@@ -58,5 +58,5 @@ def write_transformer_run(run: Path, autoencoder: Path, *, seed: int = 0) -> Pat
 def ship_stand_in(folder: Path, runs: Path, *, seed: int = 0) -> Path:
     """Write the runs and ship them; ``pass_for_demo`` goes first."""
     autoencoder = write_autoencoder_run(runs / "phase3", seed=seed)
-    ship(autoencoder, write_transformer_run(runs / "uvit", autoencoder), folder)
+    ship(autoencoder, write_transformer_run(runs / "usit", autoencoder), folder)
     return folder

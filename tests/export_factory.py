@@ -12,18 +12,8 @@ from random_modules import Part
 from skimage import data
 from torch import Tensor, nn
 
-from dcae_export.models.autoencoder import (
-    Activation,
-    AttentionStage,
-    AutoencoderConfig,
-    DecoderConfig,
-    Downsampling,
-    EncoderConfig,
-    Norm,
-    ResStage,
-    Upsampling,
-)
 from dcae_export.parity import Tolerance, difference
+from runtimes.conformance.bundles import AUTOENCODER
 
 FLOAT64 = Tolerance(
     relative_l2=1e-12,
@@ -32,24 +22,7 @@ FLOAT64 = Tolerance(
 )
 
 # A DC-AE 1.0 of one halving: every kind of its layers, at a size that is traced in seconds.
-TINY = AutoencoderConfig(
-    encoder=EncoderConfig(
-        stages=(ResStage(width=16, depth=1), AttentionStage(width=32, depth=1)),
-        downsampling=Downsampling.CONV_PIXEL_UNSHUFFLE,
-        latent_shortcut=True,
-    ),
-    decoder=DecoderConfig(
-        stages=(
-            ResStage(width=16, depth=1, norm=Norm.BATCH, activation=Activation.RELU),
-            AttentionStage(width=32, depth=1),
-        ),
-        upsampling=Upsampling.CONV_PIXEL_SHUFFLE,
-        latent_shortcut=True,
-        out_activation=Activation.RELU,
-    ),
-    latent_channels=4,
-    scaling_factor=0.5,
-)
+TINY = AUTOENCODER
 
 
 def randomized(module: Part) -> Part:

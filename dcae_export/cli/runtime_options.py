@@ -8,7 +8,7 @@ import click
 
 from dcae_export.cli.bundle_argument import locate_bundle
 from dcae_export.cli.console import print_note
-from dcae_export.cli.option_types import Bytes
+from dcae_export.cli.option_types import Bytes, Size
 from dcae_export.cli.provider_choice import ProviderChoice, choice_of, gpu_options, provider_option
 
 if TYPE_CHECKING:
@@ -66,6 +66,24 @@ def provider_options(function: Callable[..., None]) -> Callable[..., None]:
         )
     )
     return call
+
+
+def trial_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--size`` and ``--batch``, what a graph is tried or built for."""
+    for option in (
+        click.option(
+            "--batch",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Pictures at a time; a guided transformer runs two rows for each.",
+        ),
+        click.option(
+            "--size", type=Size(), metavar="512|WIDTHxHEIGHT", help="[default: the bundle's]"
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def picture_options(function: Callable[..., None]) -> Callable[..., None]:

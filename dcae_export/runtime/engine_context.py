@@ -4,10 +4,17 @@ The numbers of the fields are those of onnx.proto. The node's attributes are tho
 """
 
 from dcae_export.bundle.manifest import Graph, Port
+from dcae_export.runtime.small_graph import Element, Value, value_info
 from dcae_export.runtime.wire_format import integer, message, text
 
 _IR_VERSION = 8
-_ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int64": 7, "float16": 10, "bfloat16": 16}
+_ELEMENTS = {
+    "float32": Element.FLOAT,
+    "uint8": Element.UINT8,
+    "int64": Element.INT64,
+    "float16": Element.FLOAT16,
+    "bfloat16": Element.BFLOAT16,
+}
 _INT, _STRING = 2, 3  # AttributeProto.AttributeType
 
 
@@ -53,12 +60,7 @@ def engine_context(graph: Graph, *, engine: str, compute_capability: str) -> byt
 
 
 def _value(port: Port) -> bytes:
-    """A ValueInfoProto."""
-    dims = b"".join(
-        message(1, integer(1, dim) if isinstance(dim, int) else text(2, dim)) for dim in port.shape
-    )
-    tensor = integer(1, _ELEMENT_TYPES[port.dtype]) + message(2, dims)
-    return text(1, port.name) + message(2, message(1, tensor))
+    return value_info(Value(name=port.name, shape=port.shape, element=_ELEMENTS[port.dtype]))
 
 
 def _int_attribute(name: str, value: int) -> bytes:

@@ -9,13 +9,12 @@ from dcae_export.runtime.provider import SILENT, Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import provider_reason
 from dcae_export.runtime.provider_options import ProviderOptions, default_options
 from dcae_export.runtime.shared_libraries import what_is_missing
+from dcae_export.runtime.small_graph import Node, Value, write_graph
 
-# A whole ONNX file: IR version 8, opset 13, y = Relu(x) for one float32. Made with onnx.helper; it stands here
-# as bytes because the runtime does without onnx.
-_ONE_NODE = (
-    b'\x08\x08:7\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x05probe'
-    b"Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01"
-    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+_ONE_NODE = write_graph(
+    [Node(operator="Relu", inputs=["x"], outputs=["y"])],
+    inputs=[Value(name="x", shape=(1,))],
+    outputs=[Value(name="y", shape=(1,))],
 )
 
 

@@ -19,16 +19,19 @@ class Element(IntEnum):
     """Data types of tensors, by their numbers in ONNX."""
 
     FLOAT = 1
+    UINT8 = 2
     INT64 = 7
+    FLOAT16 = 10
     DOUBLE = 11
+    BFLOAT16 = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Value:
-    """An input or output of the graph; of its shape only the rank is said."""
+    """An input or output of the graph; an axis of any size has a name."""
 
     name: str
-    rank: int
+    shape: Sequence[int | str]
     element: Element = Element.FLOAT
 
 
@@ -50,13 +53,22 @@ def write_graph(
         [
             *(message(1, _node(node)) for node in nodes),
             text(2, "graph"),
-            *(message(11, _value(value)) for value in inputs),
-            *(message(12, _value(value)) for value in outputs),
+            *(message(11, value_info(value)) for value in inputs),
+            *(message(12, value_info(value)) for value in outputs),
         ]
     )
     return (
         integer(1, _IR_VERSION) + message(7, graph) + message(8, text(1, "") + integer(2, _OPSET))
     )
+
+
+def value_info(value: Value) -> bytes:
+    """A ValueInfoProto."""
+    dims = (
+        message(1, integer(1, dim) if isinstance(dim, int) else text(2, dim)) for dim in value.shape
+    )
+    tensor = integer(1, value.element) + message(2, b"".join(dims))
+    return text(1, value.name) + message(2, message(1, tensor))
 
 
 def _node(node: Node) -> bytes:
@@ -72,9 +84,3 @@ def _node(node: Node) -> bytes:
             *(message(5, attribute) for attribute in attributes),
         ]
     )
-
-
-def _value(value: Value) -> bytes:
-    dims = (message(1, text(2, f"{value.name}_{axis}")) for axis in range(value.rank))
-    tensor = integer(1, value.element) + message(2, b"".join(dims))
-    return text(1, value.name) + message(2, message(1, tensor))

@@ -105,7 +105,7 @@ def update_graph(form: UpdateForm) -> bytes:
     return write_graph(
         graph.nodes,
         inputs=_inputs(form),
-        outputs=[Value(name=name, rank=_RANK) for name in outputs],
+        outputs=[_latent(name) for name in outputs],
     )
 
 
@@ -189,7 +189,11 @@ def _inputs(form: UpdateForm) -> list[Value]:
     if form.noise is not None:
         arrays.append("z")
     return [
-        Value(name="coefficients", rank=1),
-        *(Value(name=name, rank=1, element=Element.INT64) for name in indices),
-        *(Value(name=name, rank=_RANK) for name in arrays),
+        Value(name="coefficients", shape=("coefficients",)),
+        *(Value(name=name, shape=(name,), element=Element.INT64) for name in indices),
+        *(_latent(name) for name in arrays),
     ]
+
+
+def _latent(name: str) -> Value:
+    return Value(name=name, shape=tuple(f"{name}_{axis}" for axis in range(_RANK)))

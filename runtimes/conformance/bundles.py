@@ -87,17 +87,19 @@ def export_bundles(folder: Path) -> dict[str, Path]:
     mixed = ExportOptions(target="cuda", precision="fp16", simplifier="none")
     return {
         "class": _export(folder / "class", _DIT, _LINEAR, ("ddpm:4", "dpmpp-2m:5", "ddim:3")),
-        "flow": _export(
-            folder / "flow",
-            _UNCONDITIONAL_UVIT,
-            _FLOW,
-            ("dopri5:6", "heun:4", "rk4:4", "euler:3", "dpmpp-3m:6"),
+        "flow": export_flow(
+            folder / "flow", ("dopri5:6", "heun:4", "rk4:4", "euler:3", "dpmpp-3m:6")
         ),
         "fixed": _export(
             folder / "fixed", _UVIT, _SCALED_LINEAR, ("dpmpp-singlestep:5", "ddpm:3"), fixed
         ),
         "mixed": _export(folder / "mixed", _UVIT, _SCALED_LINEAR, ("dpmpp-2m:4",), mixed),
     }
+
+
+def export_flow(target: Path, samplers: tuple[str, ...]) -> Path:
+    """Export a U-ViT without labels, over a flow; returns the bundle's folder."""
+    return _export(target, _UNCONDITIONAL_UVIT, _FLOW, samplers)
 
 
 def _export(

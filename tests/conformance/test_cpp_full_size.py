@@ -7,35 +7,40 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_runtime import ROOT, built, onnxruntime_library, run
+from cpp_runtime import ROOT, built, onnxruntime_library, require_compiler, run
 from export_factory import photographs
 from program import dcae
 
 from dcae_export.pictures.picture_file import read_picture, write_picture
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 SIDE_PIXELS = 512
-# Of random weights, so that nothing is fetched; samplers of few evaluations, guided.
+_RANDOM = ("--weights", "random:0", "--transformer-weights", "random:1")
+# The demo model with its own weights and sampler; the others of random weights, so that nothing is fetched, with
+# samplers of few evaluations. All are guided.
 MODELS = {
-    "demo": ("f64-demo", "usit-demo", "heun:4"),
-    "f32": ("f32", "uvit-s", "ddim:2"),
-    "f64": ("f64", "uvit-h", "dpmpp-singlestep:2"),
+    "demo": ("f64-demo",),
+    "f32": ("f32", "--transformer", "uvit-s", "--sampler", "ddim:2", *_RANDOM),
+    "f64": ("f64", "--transformer", "uvit-h", "--sampler", "dpmpp-singlestep:2", *_RANDOM),
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "demo",
+        pytest.param("f32", marks=pytest.mark.slow),
+        pytest.param("f64", marks=pytest.mark.slow),
+    ],
+)
 def bundle(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A bundle of up to gigabytes, which pytest would keep after the test."""
-    variant, transformer, sampler = MODELS[request.param]
+    require_compiler()
     folder = tmp_path_factory.mktemp("full-size")
-    dcae(
-        *("export", "--variant", variant, "--weights", "random:0"),
-        *("--transformer", transformer, "--transformer-weights", "random:1"),
-        *("--sampler", sampler, "--out", folder / "bundle"),
-    )
+    dcae("export", "--variant", *MODELS[request.param], "--out", folder / "bundle")
     yield folder / "bundle"
     shutil.rmtree(folder)
 

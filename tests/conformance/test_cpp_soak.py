@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cpp_runtime import ROOT, built, installed, onnxruntime_library, run
+from crafted_pictures import every_kind, gradient
 
 from dcae_export.pictures.picture_file import read_picture
 from runtimes.conformance.cases import read_cases
@@ -19,6 +20,7 @@ from runtimes.conformance.suite import Suite
 pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 INTERRUPTIONS = 200
+DAMAGED_OF_EACH = 100
 # No status of ours, so that what a sanitizer finds is never taken for an error that was expected.
 FOUND = 99
 _SANITIZERS = {
@@ -73,6 +75,26 @@ def test_the_sanitizers_find_nothing_while_the_runtime_conforms(
     sanitized: Runtime, suite: Suite, check: Check
 ) -> None:
     assert check.problems(suite, sanitized) == []
+
+
+def test_the_sanitizers_find_nothing_in_damaged_pictures(
+    sanitized: Runtime, suite: Suite, tmp_path: Path
+) -> None:
+    damage = random.Random(0)
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / "whole.png").write_bytes(every_kind(gradient(24, 40))["png"])
+    for kind, picture in every_kind(gradient(24, 40)).items():
+        for number in range(DAMAGED_OF_EACH):
+            changed = bytearray(picture)
+            for _ in range(damage.randint(1, 4)):
+                changed[damage.randrange(len(changed))] = damage.randrange(256)
+            cut = damage.randrange(len(changed)) if number % 4 == 0 else len(changed)
+            (folder / f"{kind}-{number}.png").write_bytes(changed[:cut])
+    command = ("reconstruct", suite.bundle("class"), folder, "--threads", "1")
+    outcome = sanitized.program([*map(str, command), "--out", str(tmp_path / "out")])
+    assert outcome.status == 0, outcome.err[-2000:]
+    assert f"of {5 * DAMAGED_OF_EACH + 1} pictures left out" in outcome.err
 
 
 def test_two_hundred_interruptions_leave_a_whole_picture_or_none(

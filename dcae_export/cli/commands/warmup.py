@@ -4,15 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note, print_table, size_text
-from dcae_export.cli.option_types import Size
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.provider_choice import ProviderChoice
-from dcae_export.cli.runtime_options import runtime_options
+from dcae_export.cli.runtime_options import runtime_options, trial_options
 
 if TYPE_CHECKING:
     from dcae_export.bundle.reader import Bundle
@@ -39,14 +36,7 @@ class _Warmed:
     ),
 )
 @bundle_argument
-@click.option("--size", type=Size(), metavar="512|WIDTHxHEIGHT", help="[default: the bundle's]")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Pictures at a time; a guided transformer runs two rows for each.",
-)
+@trial_options
 @runtime_options
 @json_option
 def command(  # noqa: PLR0913 - one argument for each option

@@ -4,6 +4,7 @@
 #include "latent_file.hpp"
 #include "noise.hpp"
 #include "output.hpp"
+#include "picture_options.hpp"
 #include "runtime_options.hpp"
 
 namespace dcae::program {
@@ -39,12 +40,13 @@ const std::vector<Command>& commands() {
          generate},
         {"sample", "Write the latents that generate would decode, in diffusion scale: .npy float32.", {"BUNDLE"},
          joined({{"--out", "PATH", "A .npy file."}, kForce}, request_options()), sample},
-        {"reconstruct", "Encode and decode a picture, and measure the loss.", {"BUNDLE", "PICTURE"},
-         joined({{"--out", "PATH", "A .png or .jpg file."}, kForce, kJson}, picture_options()), reconstruct},
+        {"reconstruct", "Encode and decode a picture, or a folder of them, and measure the loss.",
+         {"BUNDLE", "PICTURE|FOLDER"},
+         joined({{"--out", "PATH", "A picture; for a folder, a folder, which gets them as PNG."}, kForce, kJson}, picture_options()), reconstruct},
         {"encode", "Write the latent of a picture: .npy, float32 (1, channels, height, width).", {"BUNDLE", "PICTURE"},
          joined({{"--out", "PATH", "A .npy file."}, kForce}, picture_options()), encode},
         {"decode", "Write the picture of a latent, which is a file as encode writes it.", {"BUNDLE", "LATENT"},
-         joined({{"--out", "PATH", "A .png or .jpg file."}, kForce}, with_runtime({})), decode},
+         joined({{"--out", "PATH", "A .png, .jpg or .webp file."}, kForce}, with_run({})), decode},
         {"parity", "Run a bundle's golden arrays and compare with what PyTorch gave.", {"BUNDLE"},
          joined({kJson}, with_runtime({})), parity},
         {"verify", "Check a bundle's structure and hashes, without running it.", {"BUNDLE"}, {kJson}, verify},

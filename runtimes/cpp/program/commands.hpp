@@ -20,7 +20,6 @@ struct Command {
 const std::vector<Command>& commands();
 
 std::vector<Option> request_options();
-std::vector<Option> picture_options();
 
 using Run = void(const Arguments& arguments, core::Cancellation& cancellation);
 Run generate, sample, reconstruct, encode, decode, parity, verify, inspect;

@@ -1,5 +1,4 @@
 // generate, and sample, which stops before the decoder.
-#include <cstdlib>
 #include <limits>
 
 #include "commands.hpp"
@@ -11,6 +10,7 @@
 #include "picture_file.hpp"
 #include "pipeline.hpp"
 #include "pixels.hpp"
+#include "progress.hpp"
 #include "runtime_options.hpp"
 #include "strings.hpp"
 #include "whole_file.hpp"
@@ -34,22 +34,6 @@ core::Size parse_size(const Arguments& arguments, const std::string& given) {
     };
     if (cross == std::string::npos) return {number(given), number(given)};
     return {number(given.substr(cross + 1)), number(given.substr(0, cross))};
-}
-
-std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
-    const auto at = given.find_first_not_of("0123456789.");
-    const auto digits = given.substr(0, at);
-    const auto unit = core::folded(at == std::string::npos ? "" : given.substr(at));
-    const std::pair<const char*, double> units[] = {{"kb", 1e3},       {"mb", 1e6},          {"gb", 1e9},
-                                                    {"kib", 1024.0},   {"mib", 1048576.0},   {"gib", 1073741824.0}};
-    for (const auto& [name, factor] : units) {
-        char* end = nullptr;
-        const double number = std::strtod(digits.c_str(), &end);
-        if (unit == name && !digits.empty() && digits[0] != '.' && *end == '\0' && number * factor < 9e18) {
-            return static_cast<std::int64_t>(number * factor);
-        }
-    }
-    arguments.refuse("Invalid value for '--memory-limit': " + given + ": a size as in 8GB or 512MiB");
 }
 
 std::string file_stem(const core::Label& label) {
@@ -97,10 +81,16 @@ core::Request request_of(const Arguments& arguments) {
     return request;
 }
 
-Pipeline open_pipeline(const Arguments& arguments) {
-    auto options = open_options(arguments);
-    if (const auto limit = arguments.value("--memory-limit")) options.memory_limit = parse_bytes(arguments, *limit);
-    return Pipeline(arguments.positional(0), options);
+// Do the work of a request, and show how many evaluations are done.
+template <typename Work>
+auto with_progress(const Pipeline& pipeline, core::Request request, const Work& work) {
+    Progress progress("generating", pipeline.evaluations(request));
+    request.on_step = [&progress](std::size_t done, std::size_t count) {
+        progress.advance();
+        if (done == count) progress.stage("decoding");
+        return true;
+    };
+    return work(request);
 }
 
 // What the request begins with, read once the bundle is known to make such a picture.
@@ -117,7 +107,7 @@ void read_begin(const Arguments& arguments, const Pipeline& pipeline, core::Requ
 }  // namespace
 
 std::vector<Option> request_options() {
-    return with_runtime({
+    return with_run({
         {"--label", "TEXT", "A class by number or name; once for each picture.  [default: none: unconditional]"},
         {"--count", "N", "Pictures of each label.  [default: 1]"},
         {"--seed", "N", "Picture i draws from SEED + i.  [default: 0]"},
@@ -127,16 +117,16 @@ std::vector<Option> request_options() {
         {"--latents", "PATH", "The noise to begin with, .npy float32 (N, channels, h, w), in place of the seed's."},
         {"--from", "PICTURE", "A picture to vary; it is scaled to cover the size, and its centre cut out."},
         {"--strength", "SHARE", "With --from: the share of the steps that are run.  [default: 0.6]"},
-        {"--memory-limit", "8GB", "Memory that may be taken.  [default: what the machine has left]"},
     });
 }
 
 void generate(const Arguments& arguments, Cancellation& cancellation) {
     core::Request request = request_of(arguments);
     const auto targets = generate_targets(arguments, request);
-    Pipeline pipeline = open_pipeline(arguments);
+    Pipeline pipeline(arguments.positional(0), open_options(arguments));
     read_begin(arguments, pipeline, request);
-    const Pictures pictures = pipeline.generate(request, cancellation);
+    const Pictures pictures =
+        with_progress(pipeline, request, [&](const auto& shown) { return pipeline.generate(shown, cancellation); });
     for (std::size_t i = 0; i < targets.size(); ++i) {
         core::make_folder_of(targets[i]);
         const bool each = targets.size() == pictures.rows();
@@ -166,9 +156,11 @@ void sample(const Arguments& arguments, Cancellation& cancellation) {
     core::Request request = request_of(arguments);
     const auto out = arguments.required("--out");
     core::check_latent_target(out, arguments.flag("--force"));
-    Pipeline pipeline = open_pipeline(arguments);
+    Pipeline pipeline(arguments.positional(0), open_options(arguments));
     read_begin(arguments, pipeline, request);
-    core::write_latent(out, pipeline.sample(request, cancellation), arguments.flag("--force"));
+    const auto latents =
+        with_progress(pipeline, request, [&](const auto& shown) { return pipeline.sample(shown, cancellation); });
+    core::write_latent(out, latents, arguments.flag("--force"));
     print_line(out);
 }
 

@@ -1,6 +1,10 @@
 #include "output.hpp"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 
@@ -10,11 +14,34 @@ namespace dcae::program {
 
 using core::Json;
 
+namespace {
+
+constexpr const char* kClearLine = "\r\x1b[2K";
+// By one thread, in the way of what another one prints.
+std::atomic<bool> a_line_is_drawn{false};
+
+}  // namespace
+
 void print_line(const std::string& line) { std::printf("%s\n", line.c_str()); }
 
-void print_json(const Json& content) { print_line(content.dump(2, ' ', true)); }
+void print_json(const Json& content) {
+    // A file's name need not be UTF-8.
+    print_line(content.dump(2, ' ', true, Json::error_handler_t::replace));
+}
 
-void print_note(const std::string& message) { std::fprintf(stderr, "dcae: %s\n", core::one_line(message).c_str()); }
+void print_note(const std::string& message) {
+    const char* clear = a_line_is_drawn.exchange(false) ? kClearLine : "";
+    std::fprintf(stderr, "%sdcae: %s\n", clear, core::one_line(message).c_str());
+}
+
+void redraw_line(const std::string& line) {
+    // Cut to the terminal's width: a line that wraps could not be redrawn.
+    winsize size{};
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    a_line_is_drawn = !line.empty();
+    std::fprintf(stderr, "%s%s", kClearLine, line.substr(0, known ? size.ws_col - 1u : 79u).c_str());
+    std::fflush(stderr);
+}
 
 void print_table(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths;

@@ -12,6 +12,8 @@ void print_line(const std::string& line);
 void print_json(const core::Json& content);
 // One line for the person, not for the pipe.
 void print_note(const std::string& message);
+// Put another line in the place of the terminal's last one; "" leaves none.
+void redraw_line(const std::string& line);
 // Aligned columns; what is not printable is escaped.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 // A number of bytes as a person reads it.

@@ -1,8 +1,30 @@
 #include "runtime_options.hpp"
 
+#include <cstdlib>
+
 #include "output.hpp"
+#include "strings.hpp"
 
 namespace dcae::program {
+namespace {
+
+std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
+    const auto at = given.find_first_not_of("0123456789.");
+    const auto digits = given.substr(0, at);
+    const auto unit = core::folded(at == std::string::npos ? "" : given.substr(at));
+    const std::pair<const char*, double> units[] = {{"kb", 1e3},       {"mb", 1e6},          {"gb", 1e9},
+                                                    {"kib", 1024.0},   {"mib", 1048576.0},   {"gib", 1073741824.0}};
+    for (const auto& [name, factor] : units) {
+        char* end = nullptr;
+        const double number = std::strtod(digits.c_str(), &end);
+        if (unit == name && !digits.empty() && digits[0] != '.' && digits.back() != '.' && *end == '\0' && number * factor < 9e18) {
+            return static_cast<std::int64_t>(number * factor);
+        }
+    }
+    arguments.refuse("Invalid value for '--memory-limit': " + given + ": a size as in 8GB or 512MiB");
+}
+
+}  // namespace
 
 std::vector<Option> with_runtime(std::vector<Option> options) {
     options.insert(options.end(), {{"--provider", "NAME", "Where to run: cpu, cuda or tensorrt.  [default: cpu]"},
@@ -13,11 +35,17 @@ std::vector<Option> with_runtime(std::vector<Option> options) {
     return options;
 }
 
+std::vector<Option> with_run(std::vector<Option> options) {
+    options.push_back({"--memory-limit", "8GB", "Memory that may be taken.  [default: what the machine has left]"});
+    return with_runtime(std::move(options));
+}
+
 core::OpenOptions open_options(const Arguments& arguments) {
     core::OpenOptions options;
     options.onnxruntime = arguments.value_or("--onnxruntime", "");
     options.provider = core::provider_named(arguments.value_or("--provider", "cpu"));
     options.threads = static_cast<int>(arguments.integer("--threads", 1, 4096).value_or(0));
+    if (const auto limit = arguments.value("--memory-limit")) options.memory_limit = parse_bytes(arguments, *limit);
     options.verify_hashes = !arguments.flag("--no-verify");
     if (!options.verify_hashes) print_note("--no-verify: the hashes of the bundle's files are not checked");
     return options;

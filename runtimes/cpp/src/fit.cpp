@@ -84,6 +84,9 @@ Pictures resized(const Pictures& picture, std::int64_t height, std::int64_t widt
     const bool shrinks = height <= rows && width <= columns;
     const auto down = shrinks ? area_taps(rows, height) : cubic_taps(rows, height);
     const auto across = shrinks ? area_taps(columns, width) : cubic_taps(columns, width);
+    // OpenCV rounds what lies between two levels up where it halves both sides, else to the even one.
+    const bool halves = rows == 2 * height && columns == 2 * width;
+    const auto rounded = [halves](double value) { return halves ? std::floor(value + 0.5) : std::nearbyint(value); };
     Pictures result({1, height, width, 3});
     // One row of the result at a time: first down, then across; beyond the edges the last pixel stands.
     std::vector<double> line(static_cast<std::size_t>(columns) * kColours);
@@ -103,7 +106,7 @@ Pictures resized(const Pictures& picture, std::int64_t height, std::int64_t widt
                     value += tap.weights[k] * line[x * kColours + colour];
                 }
                 result.data[(row * across.size() + column) * kColours + colour] =
-                    static_cast<std::uint8_t>(std::clamp(std::nearbyint(value), 0.0, 255.0));
+                    static_cast<std::uint8_t>(std::clamp(rounded(value), 0.0, 255.0));
             }
         }
     }

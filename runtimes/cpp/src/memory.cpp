@@ -27,9 +27,7 @@ std::int64_t axis_or_one(const Axes& axes, const char* name) {
     return found == axes.end() ? 1 : found->second;
 }
 
-}  // namespace
-
-std::int64_t available_memory() {
+std::int64_t memory_left() {
     std::ifstream file("/proc/meminfo");
     std::string key;
     std::int64_t kibibytes = 0;
@@ -41,8 +39,13 @@ std::int64_t available_memory() {
     return kMost;
 }
 
-void require_memory(std::int64_t needed, const std::string& what) {
-    const auto available = available_memory();
+}  // namespace
+
+std::int64_t available_memory(Provider provider, std::optional<std::int64_t> limit) {
+    return std::min(provider == Provider::cpu ? memory_left() : kMost, limit.value_or(kMost));
+}
+
+void require_memory(std::int64_t needed, const std::string& what, std::int64_t available) {
     if (needed > available) {
         fail(Status::resource, what, " needs ", gibibytes(needed), " GiB of memory, ", gibibytes(available),
              " GiB are available; close other programs or choose a smaller size");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "manifest.hpp"
@@ -9,11 +10,12 @@
 
 namespace dcae::core {
 
-// The bytes that this machine has left.
-std::int64_t available_memory();
+// The bytes that a run may take: what this machine has left, or the limit where that is less. Of a GPU nothing but the
+// limit is known.
+std::int64_t available_memory(Provider provider, std::optional<std::int64_t> limit = std::nullopt);
 
-// An Error of the status `resource` where `needed` bytes are not available.
-void require_memory(std::int64_t needed, const std::string& what);
+// An Error of the status `resource` where more than the `available` bytes are needed.
+void require_memory(std::int64_t needed, const std::string& what, std::int64_t available);
 
 // Bytes as messages have them: 1.5
 std::string gibibytes(std::int64_t bytes);

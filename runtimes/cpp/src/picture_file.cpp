@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include <jpeglib.h>
+#include <webp/decode.h>
+#include <webp/encode.h>
 
 #include <fcntl.h>
 
@@ -14,6 +16,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include "error.hpp"
@@ -27,6 +30,7 @@ namespace {
 
 constexpr int kJpegQuality = 95;
 constexpr std::int64_t kMaxJpegSide = 65500;
+constexpr std::int64_t kMaxWebpSide = WEBP_MAX_DIMENSION;
 
 std::string suffix_of(const std::string& path) {
     const auto name = path.substr(path.rfind('/') + 1);
@@ -34,11 +38,23 @@ std::string suffix_of(const std::string& path) {
     return dot == std::string::npos || dot == 0 ? "" : name.substr(dot);
 }
 
-PictureFormat format_of(const std::string& path) {
+std::optional<PictureFormat> format_named(const std::string& path) {
     const auto suffix = folded(suffix_of(path));
     if (suffix == ".png") return PictureFormat::png;
     if (suffix == ".jpg" || suffix == ".jpeg") return PictureFormat::jpeg;
-    fail(Status::usage, path, ": the suffix ", quoted(suffix_of(path)), " is none of .png and .jpg");
+    if (suffix == ".webp") return PictureFormat::webp;
+    return std::nullopt;
+}
+
+PictureFormat format_of(const std::string& path) {
+    if (const auto format = format_named(path)) return *format;
+    fail(Status::usage, path, ": the suffix ", quoted(suffix_of(path)), " is none of .png, .jpg and .webp");
+}
+
+void check_sides(const std::string& path, const Pictures& picture, PictureFormat format, std::int64_t most) {
+    if (picture.shape[1] <= most && picture.shape[2] <= most) return;
+    fail(Status::input, path, ": ", name_of(format), " holds at most ", most, " pixels a side, not ", picture.shape[2], " x ",
+         picture.shape[1], "; write a .png");
 }
 
 Bytes png_file(const std::string& path, const Pictures& picture) {
@@ -270,10 +286,7 @@ Bytes read_file(const std::string& path) {
 }
 
 Bytes jpeg_file(const std::string& path, const Pictures& picture) {
-    if (picture.shape[1] > kMaxJpegSide || picture.shape[2] > kMaxJpegSide) {
-        fail(Status::input, path, ": JPEG holds at most ", kMaxJpegSide, " pixels a side, not ", picture.shape[2], " x ",
-             picture.shape[1], "; write a .png");
-    }
+    check_sides(path, picture, PictureFormat::jpeg, kMaxJpegSide);
     unsigned char* data = nullptr;
     unsigned long size = 0;
     const bool done = encode_jpeg(picture, &data, &size);
@@ -283,6 +296,39 @@ Bytes jpeg_file(const std::string& path, const Pictures& picture) {
              " pixels as JPEG; choose another format");
     }
     return {data, data + size};
+}
+
+Bytes webp_file(const std::string& path, const Pictures& picture) {
+    check_sides(path, picture, PictureFormat::webp, kMaxWebpSide);
+    const auto width = static_cast<int>(picture.shape[2]);
+    const auto height = static_cast<int>(picture.shape[1]);
+    unsigned char* data = nullptr;
+    const std::size_t size = WebPEncodeLosslessRGB(picture.data.data(), width, height, 3 * width, &data);
+    const std::unique_ptr<unsigned char, decltype(&WebPFree)> owned(data, &WebPFree);
+    if (size == 0) {
+        fail(Status::input, path, ": libwebp cannot encode ", width, " x ", height, " pixels as WebP; choose another format");
+    }
+    return {data, data + size};
+}
+
+Bytes encoded(const std::string& path, const Pictures& picture) {
+    switch (format_of(path)) {
+        case PictureFormat::png: return png_file(path, picture);
+        case PictureFormat::jpeg: return jpeg_file(path, picture);
+        case PictureFormat::webp: break;
+    }
+    return webp_file(path, picture);
+}
+
+bool decode_webp(const Bytes& file, const PictureHeader& header, Stored& stored) {
+    WebPBitstreamFeatures features{};
+    if (WebPGetFeatures(file.data(), file.size(), &features) != VP8_STATUS_OK) return false;
+    if (features.width != header.width || features.height != header.height) return false;
+    stored.channels = features.has_alpha != 0 ? 4 : 3;
+    const std::size_t stride = static_cast<std::size_t>(header.width) * stored.channels;
+    stored.data.resize(stride * static_cast<std::size_t>(header.height));
+    const auto decode = features.has_alpha != 0 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
+    return decode(file.data(), file.size(), stored.data.data(), stored.data.size(), static_cast<int>(stride)) != nullptr;
 }
 
 }  // namespace
@@ -302,20 +348,22 @@ Pictures read_picture(const std::string& path, Background background) {
     }
     Pictures picture;
     bool whole = false;
-    if (header.format == PictureFormat::png) {
-        Stored stored;
-        whole = decode_png(data, header, stored);
-        if (whole) picture = to_rgb(stored, header, background);
-    } else {
+    if (header.format == PictureFormat::jpeg) {
         picture = Pictures({1, header.height, header.width, 3});
         whole = decode_jpeg(data, header, picture.data.data());
+    } else {
+        Stored stored;
+        whole = (header.format == PictureFormat::png ? decode_png : decode_webp)(data, header, stored);
+        if (whole) picture = to_rgb(stored, header, background);
     }
     if (!whole) {
-        fail(Status::input, path, ": the ", header.format == PictureFormat::png ? "PNG" : "JPEG", " is damaged: its ",
-             header.width, " x ", header.height, " pixels cannot be decoded; fetch or save it again");
+        fail(Status::input, path, ": the ", name_of(header.format), " is damaged: its ", header.width, " x ",
+             header.height, " pixels cannot be decoded; fetch or save it again");
     }
     return upright(picture, header.orientation);
 }
+
+bool is_picture_name(const std::string& name) { return format_named(name).has_value(); }
 
 void check_picture_target(const std::string& path, bool force) {
     format_of(path);
@@ -323,9 +371,9 @@ void check_picture_target(const std::string& path, bool force) {
 }
 
 void write_picture(const std::string& path, const Pictures& picture, bool force) {
-    const PictureFormat format = format_of(path);
+    format_of(path);
     require_free(path, force);
-    write_whole(path, format == PictureFormat::png ? png_file(path, picture) : jpeg_file(path, picture), force);
+    write_whole(path, encoded(path, picture), force);
 }
 
 }  // namespace dcae::core

@@ -1,4 +1,4 @@
-// Pictures as files: PNG and JPEG, bounded before they are decoded. Samples are taken as they are stored.
+// Pictures as files: PNG, JPEG and WebP, bounded before they are decoded. Samples are taken as they are stored.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,10 @@ Pictures read_picture(const std::string& path, Background background = Backgroun
 // Check before the work that a picture can be written: the suffix, the folder, and that the name is free.
 void check_picture_target(const std::string& path, bool force);
 
-// Write one picture as PNG or JPEG (quality 95), whole or not at all; the suffix chooses.
+// Whether a file's name ends as those of pictures do.
+bool is_picture_name(const std::string& name);
+
+// Write one picture as PNG, JPEG (quality 95) or WebP (lossless), whole or not at all; the suffix chooses.
 void write_picture(const std::string& path, const Pictures& picture, bool force);
 
 }  // namespace dcae::core

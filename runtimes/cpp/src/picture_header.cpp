@@ -1,6 +1,9 @@
 #include "picture_header.hpp"
 
 #include <cstring>
+#include <optional>
+#include <tuple>
+#include <utility>
 
 #include "error.hpp"
 
@@ -13,8 +16,9 @@ constexpr int kMaxSegments = 1 << 18;
 constexpr int kMaxScans = 100;
 constexpr int kOrientationTag = 0x0112;
 constexpr int kShortType = 3;
+constexpr unsigned kWebpAnimation = 0x02;
 
-[[noreturn]] void refuse(const char* kind, const char* state, const char* what) {
+[[noreturn]] void refuse(const char* kind, const char* state, const std::string& what) {
     fail(Status::input, "the ", kind, " is ", state, ": ", what, "; fetch or save it again");
 }
 
@@ -130,7 +134,69 @@ PictureHeader read_jpeg(const Bytes& data) {
     refuse("JPEG", "damaged", "it has too many segments");
 }
 
+// Width and height as a chunk of a WebP has them; none where it is of another kind, or announces none.
+using WebpSize = std::optional<std::pair<std::int64_t, std::int64_t>>;
+
+WebpSize webp_size(const unsigned char* kind, const unsigned char* body, std::size_t length) {
+    const auto is = [kind](const char* name) { return std::memcmp(kind, name, 4) == 0; };
+    if (is("VP8X") && length >= 10) return {{number(body + 4, 3, true) + 1, number(body + 7, 3, true) + 1}};
+    // The two bits above each size ask for upscaling, which libwebp ignores.
+    if (is("VP8 ") && length >= 10 && std::memcmp(body + 3, "\x9d\x01\x2a", 3) == 0) {
+        return {{number(body + 6, 2, true) & 0x3FFF, number(body + 8, 2, true) & 0x3FFF}};
+    }
+    if (is("VP8L") && length >= 5 && body[0] == 0x2F) {
+        const auto bits = number(body + 1, 4, true);
+        return {{(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1}};
+    }
+    return std::nullopt;
+}
+
+// A RIFF file whose chunks are (type, length, body, padding to an even length).
+PictureHeader read_webp(const Bytes& data) {
+    PictureHeader header;
+    header.format = PictureFormat::webp;
+    const std::size_t end = 8 + std::size_t{number(&data[4], 4, true)};
+    if (end > data.size()) refuse("WebP", "truncated", text("it has ", data.size(), " of ", end, " bytes"));
+    WebpSize found;
+    bool has_pixels = false;
+    std::size_t start = 12;
+    for (int chunk = 0; start + 8 <= end; ++chunk) {
+        if (chunk == kMaxSegments) refuse("WebP", "damaged", "it has too many chunks");
+        const unsigned char* kind = &data[start];
+        const std::size_t length = number(kind + 4, 4, true);
+        const unsigned char* body = kind + 8;
+        if (length > end - start - 8) refuse("WebP", "damaged", "a chunk is longer than the file");
+        const auto is = [kind](const char* name) { return std::memcmp(kind, name, 4) == 0; };
+        if (is("VP8X") || is("VP8 ") || is("VP8L")) {
+            const auto size = webp_size(kind, body, length);
+            if (!size) refuse("WebP", "damaged", "it holds no pixels");
+            if (is("VP8X") && (body[0] & kWebpAnimation) != 0) {
+                fail(Status::input, "the WebP is an animation; save one frame as a still picture");
+            }
+            // Whichever of them libwebp believes, it is the size that we return.
+            if (found && found != size) refuse("WebP", "damaged", "its chunks differ in size");
+            found = size;
+            has_pixels = has_pixels || !is("VP8X");
+        } else if (is("EXIF")) {
+            header.orientation = exif_orientation(body, length);
+        }
+        start += 8 + length + length % 2;
+    }
+    if (!has_pixels) refuse("WebP", "damaged", "it holds no pixels");
+    std::tie(header.width, header.height) = *found;
+    return header;
+}
+
 }  // namespace
+
+const char* name_of(PictureFormat format) {
+    switch (format) {
+        case PictureFormat::png: return "PNG";
+        case PictureFormat::jpeg: return "JPEG";
+        case PictureFormat::webp: break;
+    }
+    return "WebP";
+}
 
 PictureHeader read_picture_header(const Bytes& data) {
     PictureHeader header;
@@ -139,11 +205,13 @@ PictureHeader read_picture_header(const Bytes& data) {
         header = read_png(data);
     } else if (begins_with(data.data(), data.size(), "\xff\xd8\xff", 3)) {
         header = read_jpeg(data);
+    } else if (data.size() >= 12 && std::memcmp(&data[0], "RIFF", 4) == 0 && std::memcmp(&data[8], "WEBP", 4) == 0) {
+        header = read_webp(data);
     } else {
-        fail(Status::input, "not a PNG or JPEG picture; convert it to one of them");
+        fail(Status::input, "not a PNG, JPEG or WebP picture; convert it to one of them");
     }
     if (header.width == 0 || header.height == 0) {
-        fail(Status::input, "the ", header.format == PictureFormat::png ? "PNG" : "JPEG", " announces no pixels");
+        fail(Status::input, "the ", name_of(header.format), " announces no pixels");
     }
     return header;
 }

@@ -7,7 +7,10 @@
 
 namespace dcae::core {
 
-enum class PictureFormat { png, jpeg };
+enum class PictureFormat { png, jpeg, webp };
+
+// As messages have it.
+const char* name_of(PictureFormat format);
 
 struct PictureHeader {
     PictureFormat format = PictureFormat::png;

@@ -67,7 +67,8 @@ const Session& Pipeline::session(const std::string& name) {
     auto& session = sessions_[name];
     if (!session) {
         const GraphFiles files = bundle_.check_graph(name);
-        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads);
+        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads,
+                                            options_.memory_limit);
     }
     return *session;
 }
@@ -91,7 +92,8 @@ std::size_t Pipeline::evaluations(const Request& request) const {
     require_transformer();
     const Table& rows = table(request.sampler).table;
     const auto images = static_cast<std::int64_t>(request.labels.size());
-    const auto per_call = images_per_call(images, is_guided(weight(request)));
+    const bool guided = is_guided(weight(request));
+    const auto per_call = images_per_call(images, checked_grid(request, guided), guided);
     const auto first = request.image ? rows.start_row(request.strength) : 0;
     return static_cast<std::size_t>((images + per_call - 1) / per_call) * (rows.rows.size() - first);
 }
@@ -130,7 +132,7 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
         first_row = sampler.table.start_row(request.strength);
         start = encoded(*request.image, grid, cancellation);
     }
-    const auto per_call = static_cast<std::size_t>(images_per_call(static_cast<std::int64_t>(images), guided));
+    const auto per_call = static_cast<std::size_t>(images_per_call(static_cast<std::int64_t>(images), grid, guided));
     const std::size_t count = (images + per_call - 1) / per_call * (sampler.table.rows.size() - first_row);
     std::size_t done = 0;
 
@@ -264,11 +266,15 @@ double Pipeline::weight(const Request& request) const {
 
 bool Pipeline::is_guided(double weight) const { return manifest().conditioning->num_classes && weight != 1; }
 
-std::int64_t Pipeline::images_per_call(std::int64_t images, bool guided) const {
+// As many as the memory holds.
+std::int64_t Pipeline::images_per_call(std::int64_t images, Grid grid, bool guided) const {
     const Graph& transformer = *manifest().graph("transformer");
     const std::int64_t rows = guided ? 2 : 1;
     if (const auto fixed = transformer.fixed_rows()) return *fixed / rows;
-    return std::min({std::max<std::int64_t>(images, 1), kImagesPerCall, transformer.ranges.at("batch").max / rows});
+    auto count = std::min({std::max<std::int64_t>(images, 1), kImagesPerCall, transformer.ranges.at("batch").max / rows});
+    const auto available = available_memory(options_.provider, options_.memory_limit);
+    while (count > 1 && forecast(grid, count * rows).value_or(0) > available) --count;
+    return count;
 }
 
 Pipeline::Grid Pipeline::checked_grid(const Request& request, bool guided) const {
@@ -286,14 +292,13 @@ Pipeline::Grid Pipeline::checked_grid(const Request& request, bool guided) const
                  "; export one with --interpolate-positions (U-ViT) or --size");
         }
     }
-    const auto per_call = images_per_call(static_cast<std::int64_t>(request.labels.size()), guided);
+    const auto per_call = images_per_call(static_cast<std::int64_t>(request.labels.size()), grid, guided);
     require_memory_for(grid, per_call * (guided ? 2 : 1));
     return grid;
 }
 
 void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
-    const auto left = available_memory();
-    const auto available = std::min(left, options_.memory_limit.value_or(left));
+    const auto available = available_memory(options_.provider, options_.memory_limit);
     const auto needed = forecast(grid, rows);
     if (!needed || *needed <= available) return;
     const auto factor = manifest().downsample;

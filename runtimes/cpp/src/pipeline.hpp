@@ -104,7 +104,7 @@ private:
     void require_transformer() const;
     double weight(const Request& request) const;
     bool is_guided(double weight) const;
-    std::int64_t images_per_call(std::int64_t images, bool guided) const;
+    std::int64_t images_per_call(std::int64_t images, Grid grid, bool guided) const;
     Grid checked_grid(const Request& request, bool guided) const;
     void require_memory_for(Grid grid, std::int64_t rows) const;
     std::optional<std::int64_t> forecast(Grid grid, std::int64_t rows) const;

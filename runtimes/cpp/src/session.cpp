@@ -110,14 +110,20 @@ AnyArray copied(const OnnxRuntime& runtime, OrtValue* value, const Shape& shape)
 
 }  // namespace
 
-Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads)
-    : runtime_(runtime), graph_(*files.graph), provider_(provider), name_(file_name(files.path)) {
+Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads,
+                 std::optional<std::int64_t> memory_limit)
+    : runtime_(runtime),
+      graph_(*files.graph),
+      provider_(provider),
+      name_(file_name(files.path)),
+      memory_limit_(memory_limit) {
     if (!runtime.lists(provider)) {
         fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
              ") was built without it");
     }
     const auto weights = saturated_product({widening(graph_, provider)}, files.weight_bytes);
-    require_memory(weights, name_ + ": loading its weights");
+    // Weights of a GPU's graph go through this machine's memory.
+    require_memory(weights, name_ + ": loading its weights", available_memory(Provider::cpu));
     const OrtApi& api = runtime.api();
     const auto options = session_options(runtime, threads);
     runtime.require(api.AddSessionConfigEntry(options.get(), kFolderOfWeights, real_path(files.folder).c_str()));
@@ -132,7 +138,8 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     cancellation.check();
     const Axes axes = check(inputs);
-    require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size");
+    require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size",
+                   available_memory(provider_, memory_limit_));
     const OrtApi& api = runtime_.api();
     OrtMemoryInfo* memory_made = nullptr;
     runtime_.require(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_made));

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "array.hpp"
@@ -16,8 +17,9 @@ using Named = std::map<std::string, AnyArray>;
 
 class Session {
 public:
-    // `threads` inside one operator; 0 is one per physical core.
-    Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads);
+    // `threads` inside one operator; 0 is one per physical core. `memory_limit` is that of a run.
+    Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads,
+            std::optional<std::int64_t> memory_limit);
 
     // The outputs by name. Names, dtypes and shapes of the inputs are those of the manifest, or it is an Error of the
     // status `usage`; an output that is not finite is one of the status `parity`.
@@ -34,6 +36,7 @@ private:
     Graph graph_;
     Provider provider_;
     std::string name_;
+    std::optional<std::int64_t> memory_limit_;
     OrtOwned<OrtSession> session_;
 };
 

@@ -1,4 +1,5 @@
 // What can be seen without a bundle, and is nearer to C++ than to the conformance suite.
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "metrics.hpp"
 #include "noise.hpp"
 #include "npy.hpp"
+#include "progress.hpp"
 #include "sampler.hpp"
 #include "sha256.hpp"
 #include "strings.hpp"
@@ -155,6 +157,23 @@ void pictures_are_brought_to_multiples() {
     expect(ssim(twelve, twelve) == 1.0 && !ssim(picture, picture), "similarity needs a window");
 }
 
+void a_line_says_how_far_a_command_is() {
+    using dcae::program::Progress;
+    std::chrono::steady_clock::time_point now{};
+    Progress shown("generating", 100, [&now] { return now; });
+    expect(shown.line() == "generating: 0 of 100, 0:00:00 so far", "before the first step");
+    now += std::chrono::seconds(75);
+    shown.advance();
+    expect(shown.line() == "generating: 1 of 100, 0:01:15 so far", "the first step tells nothing of the pace");
+    now += std::chrono::seconds(30);
+    for (int i = 0; i < 2; ++i) shown.advance();
+    expect(shown.line() == "generating: 3 of 100, 0:24:15 left, 0:01:45 so far", "what is left at the pace so far");
+    for (int i = 0; i < 97; ++i) shown.advance();
+    shown.stage("decoding");
+    now += std::chrono::hours(26);
+    expect(shown.line() == "decoding, 1 day, 2:01:45 so far", "what follows the last step is not counted");
+}
+
 }  // namespace
 
 int main() {
@@ -168,6 +187,7 @@ int main() {
     a_state_that_is_not_finite_ends_the_run();
     a_graph_that_is_none_is_an_error();
     pictures_are_brought_to_multiples();
+    a_line_says_how_far_a_command_is();
     if (failures == 0) std::printf("all as expected\n");
     return failures == 0 ? 0 : 1;
 }

@@ -9,8 +9,9 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note, size_text
-from dcae_export.cli.option_types import Bytes, Size
+from dcae_export.cli.option_types import Bytes
 from dcae_export.cli.progress import Progress
+from dcae_export.cli.runtime_options import trial_options
 
 if TYPE_CHECKING:
     from dcae_export.bundle.reader import Bundle
@@ -25,14 +26,7 @@ if TYPE_CHECKING:
     ),
 )
 @bundle_argument
-@click.option("--size", type=Size(), metavar="512|WIDTHxHEIGHT", help="[default: the bundle's]")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Pictures at a time, at most.",
-)
+@trial_options
 @click.option("--gpu", type=click.IntRange(min=0), default=0, show_default=True, help="Its number.")
 @click.option(
     "--engine-cache",

@@ -46,7 +46,7 @@ typedef struct dcae_open_options {
     int32_t threads;         /* inside one operator; 0: one for each physical core */
     int32_t keep_sessions;   /* not 0: graphs stay loaded between calls; faster, and takes the memory of all */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
-    int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left */
+    int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
 } dcae_open_options;
 
 #define DCAE_OPEN_OPTIONS_INIT {sizeof(dcae_open_options), NULL, NULL, 0, 0, 0, 0}
@@ -150,8 +150,8 @@ DCAE_API dcae_status dcae_verify(dcae_bundle *bundle);
 /* Run the bundle's golden arrays; DCAE_PARITY where one is missed. `measured`, which may be NULL, is their number. */
 DCAE_API dcae_status dcae_parity(dcae_bundle *bundle, size_t *measured);
 
-/* Read a PNG or JPEG as one upright picture; write picture `index` as .png or .jpg, whole or not at all, `replace`
- * not 0: in place of an existing file. The handle is for the error only. */
+/* Read a PNG, JPEG or WebP as one upright picture; write picture `index` as .png, .jpg or .webp (lossless), whole or not
+ * at all, `replace` not 0: in place of an existing file. The handle is for the error only. */
 DCAE_API dcae_status dcae_read_picture(dcae_bundle *bundle, const char *path, dcae_images *image);
 DCAE_API dcae_status dcae_write_picture(dcae_bundle *bundle, const char *path, const dcae_images *images, size_t index,
                                         int replace);
