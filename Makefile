@@ -44,7 +44,7 @@ test: setup ## All of check, then the integration tests: exports, runs, kills, w
 	$(call step,tests,$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(TEST)")
 
 test-gpu: setup ## On an NVIDIA GPU, with ONNX Runtime's wheel for it: parity, strictness, flat memory
-	$(BIN)/python -m pytest -n 0 -m gpu tests/gpu
+	$(BIN)/python -m pytest -o addopts=-ra -W default -m gpu tests/gpu
 
 soak: setup ## Kill and repeat in the full numbers
 	$(BIN)/python -m pytest -m soak

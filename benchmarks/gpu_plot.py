@@ -1,5 +1,6 @@
 """The GPU benchmark as one drawing: how long one image takes, by what runs it."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from benchmarks.gpu import NAMES, PARTS, SEPARATOR
 from benchmarks.results import read_document
 
 _WIDTH_OF_A_PANEL, _HEIGHT_OF_A_ROW = 5.0, 0.2
+# Of small print, as many as stand in a panel's width.
+_LETTERS_OF_A_PANEL = 75
 
 
 def plot(results: str, path: str) -> dict[str, object]:
@@ -36,7 +39,8 @@ def plot(results: str, path: str) -> dict[str, object]:
         for axes, side in zip(row, columns, strict=True):
             _draw(axes, f"{network} {side}", sides.get(side, {}))
     figure.suptitle("Milliseconds for one image, median")
-    figure.supxlabel(_setting(document), fontsize="small")
+    letters = _LETTERS_OF_A_PANEL * len(columns)
+    figure.supxlabel(_setting(document, letters=letters), fontsize="small")
     figure.savefig(path, dpi=100)
     return {}
 
@@ -48,12 +52,12 @@ def _draw(axes: Axes, case: str, cells: Mapping[str, Mapping[str, object]]) -> N
     labels = [f"{value:.2f}" if value else "not run" for value in values]
     axes.bar_label(bars, labels, padding=3, fontsize="x-small")
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.tick_params(labelsize="x-small")
     axes.set_title(case, fontsize="small", loc="left")
 
 
-def _setting(document: Mapping[str, Mapping[str, object]]) -> str:
+def _setting(document: Mapping[str, Mapping[str, object]], *, letters: int) -> str:
     """The device, its driver and the versions, as every figure carries them."""
     machine, versions = document["machine"], document["versions"]
     device = [
@@ -62,4 +66,5 @@ def _setting(document: Mapping[str, Mapping[str, object]]) -> str:
         if name.startswith(("gpu", "library_"))
     ] or [f"no GPU: {machine['cpu']}"]
     libraries = [f"{name} {value}" for name, value in versions.items()]
-    return "\n".join([", ".join(device), ", ".join(libraries)])
+    lines = (", ".join(device), ", ".join(libraries))
+    return "\n".join(textwrap.fill(line, letters) for line in lines)

@@ -1,6 +1,7 @@
 """Tables of results, for a terminal or as Markdown."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -952,16 +953,27 @@ def _row_name(key: str) -> str:
 
 
 def _reasons(cells: Mapping[str, Entry]) -> list[str]:
-    """Why cells were not run, each reason once."""
+    """Why cells were not run, each reason once; where it is that of a whole column, with the column's name."""
     keys: dict[str, list[str]] = {}
     for key, cell in cells.items():
         if "not_run" in cell:
-            keys.setdefault(str(cell["not_run"]), []).append(_row_name(key))
-    every = len(cells)
+            keys.setdefault(str(cell["not_run"]), []).append(key)
     return [
-        f"{'all' if len(names) == every else '; '.join(names)}: not run: {reason}"
-        for reason, names in keys.items()
+        f"{'all' if len(found) == len(cells) else '; '.join(_shortened(found, cells))}: not run: {reason}"
+        for reason, found in keys.items()
     ]
+
+
+def _shortened(found: Sequence[str], cells: Mapping[str, Entry]) -> list[str]:
+    """The names of cells: that of a column where all its cells are among them."""
+    sizes = Counter(key.partition(SEPARATOR)[2] for key in cells)
+    whole = Counter(key.partition(SEPARATOR)[2] for key in found)
+    named = {column for column, count in whole.items() if column and count == sizes[column] > 1}
+    names = (
+        column if (column := key.partition(SEPARATOR)[2]) in named else _row_name(key)
+        for key in found
+    )
+    return list(dict.fromkeys(names))
 
 
 def _gpu_text(cell: Entry | None) -> str:
