@@ -55,7 +55,7 @@ def test_the_shipped_autoencoder_is_the_trained_one_in_float16(shipped_model, tm
 
 
 def test_the_shipped_transformer_goes_with_the_shipped_autoencoder(shipped_model, tmp_path):
-    trained = resolve_transformer(str(tmp_path / "runs" / "uvit"), name=None, autoencoder=None)
+    trained = resolve_transformer(str(tmp_path / "runs" / "usit"), name=None, autoencoder=None)
     checkpoint = shipped_transformer()
     assert checkpoint.preset == "dc-ae-f64c64-demo-usit-demo"
     assert checkpoint.source == "dcae_export/demo/transformer"
