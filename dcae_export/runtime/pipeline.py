@@ -83,6 +83,7 @@ class Pipeline:
         self._keeps = keep_sessions
         self._autoencoder = Autoencoder(bundle, provider=self._provider, threads=threads)
         self._transformer: Session | None = None
+        self._has_checked_decoder = False
         self._gpu_memory: int | None = None
         self._sessions = threading.Lock()
 
@@ -174,8 +175,10 @@ class Pipeline:
             UsageError: A label, sampler, size or shape that the bundle does not have, or a guidance that is no weight.
             ResourceError: Not enough memory; the message names the sizes that fit.
             CancelledError: ``on_step`` returned False.
+            BundleError, RefusedError: A graph's files are not what the manifest says; found before the first evaluation.
             DcaeError: As ``Session.run``.
         """
+        self._check_decoder()
         drawn = self.sample(
             labels,
             seed=seed,
@@ -495,6 +498,12 @@ class Pipeline:
             if self._keeps:
                 self._transformer = session
             return session
+
+    def _check_decoder(self) -> None:
+        """Look at the decoder's files before the sampling, which may take minutes that a damaged one would waste."""
+        if not self._has_checked_decoder:
+            self.bundle.check_graph("decoder")
+            self._has_checked_decoder = True
 
     def _release(self) -> None:
         if not self._keeps:

@@ -593,6 +593,15 @@ def test_features_outside_are_refused(copied, path):
     assert "samplers.tables.ddim:3.time_features is no plain relative path" in message
 
 
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("name", ["decoder.onnx", "decoder.onnx.data"])
+def test_a_damaged_decoder_is_found_before_the_sampling(bundle, name):
+    data = bytearray((bundle / name).read_bytes())
+    data[-1] ^= 1
+    (bundle / name).write_bytes(data)
+    assert f"{name}: sha256 differs" in refused_at_generation(bundle, RefusedError)
+
+
 def test_features_that_are_a_link_are_refused(copied, tmp_path):
     bundle = copied("features")
     (bundle / FEATURE_FILE).rename(tmp_path / "outside.npy")

@@ -105,7 +105,16 @@ Size Pipeline::checked_size(const Request& request) const {
 }
 
 Pictures Pipeline::generate(const Request& request, Cancellation& cancellation) {
+    check_decoder();
     return decode_scaled(sample(request, cancellation), cancellation);
+}
+
+// The sampling may take minutes, which a damaged decoder would waste.
+void Pipeline::check_decoder() {
+    require_transformer();
+    if (has_checked_decoder_) return;
+    bundle_.check_graph("decoder");
+    has_checked_decoder_ = true;
 }
 
 Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {

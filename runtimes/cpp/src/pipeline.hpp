@@ -100,6 +100,7 @@ private:
 
     const Session& session(const std::string& name);
     void release_unless_kept();
+    void check_decoder();
     const NamedTable& table(const std::optional<std::string>& sampler) const;
     void require_transformer() const;
     double weight(const Request& request) const;
@@ -115,6 +116,7 @@ private:
     Bundle bundle_;
     std::unique_ptr<OnnxRuntime> runtime_;
     std::map<std::string, std::unique_ptr<Session>> sessions_;
+    bool has_checked_decoder_ = false;
 };
 
 }  // namespace dcae::core
