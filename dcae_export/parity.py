@@ -22,7 +22,7 @@ class Tolerance:
     cosine: float | None = None
 
     def __str__(self) -> str:
-        text = f"relative L2 {self.relative_l2:.0e} and max abs {self.max_abs:.0e} of the range"
+        text = f"relative L2 {self.relative_l2:.2g} and max abs {self.max_abs:.2g} of the range"
         if self.psnr_db is not None:
             text += f", PSNR at least {self.psnr_db:g} dB"
         if self.cosine is not None:

@@ -101,6 +101,8 @@ def format_version(text: str) -> int:
     # Too deep a nesting is a RecursionError; a number of too many digits is a ValueError.
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        if isinstance(error, json.JSONDecodeError):
+            reason = f"malformed at line {error.lineno}"
         raise BundleError(f"{MANIFEST_NAME}: not JSON as a bundle has it ({reason})") from error
     if not isinstance(content, _Object):
         raise BundleError(f"{MANIFEST_NAME}: must hold one JSON object")

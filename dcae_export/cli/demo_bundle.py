@@ -6,6 +6,7 @@ from dcae_export import __version__
 from dcae_export.cli.console import print_note
 from dcae_export.cli.progress import Progress
 from dcae_export.errors import BundleError, ProviderError, UsageError
+from dcae_export.extras import install_command
 
 _DIGEST_DIGITS = 16
 
@@ -59,7 +60,7 @@ def _make(target: Path, side: int) -> None:
         except ModuleNotFoundError as error:
             raise ProviderError(
                 f"without a BUNDLE the demo bundle is made, once, and {error.name} is not installed; "
-                "pip install 'dcae-export[export]', or name a BUNDLE"
+                f"{install_command('export')}, or name a BUNDLE"
             ) from error
     print_note(f"making the demo bundle for {side}x{side}, once: {target}")
     autoencoder = resolve(None, variant=AUTOENCODER_NAME)

@@ -12,26 +12,26 @@ import click
 from dcae_export.cli.command import Invocation
 from dcae_export.cli.console import print_note
 from dcae_export.errors import DcaeError, ProviderError, ResourceError
+from dcae_export.extras import install_command
 
 _FAULT_OF_OURS = 1
 _INTERRUPTED = 130
 _REPORT = "please report it on the project's issue tracker, with what -v shows"
 
-# What the base installation leaves out, by the name that an import misses.
-_INSTALL_LINES = {
-    "torch": "dcae-export[export]",
-    "safetensors": "dcae-export[export]",
-    "onnx": "dcae-export[export]",
-    "onnx_ir": "dcae-export[export]",
-    "onnxscript": "dcae-export[export]",
-    "diffusers": "dcae-export[export]",
-    "accelerate": "dcae-export[train]",
-    "torchmetrics": "dcae-export[train]",
-    "webdataset": "dcae-export[train]",
-    "PIL": "dcae-export[train]",
-    "transformers": "dcae-export[evaluate]",
-    "onnxruntime": "dcae-export[cpu]",
-    "openvino": "openvino",
+# The extra that brings what the base installation leaves out, by the name that an import misses.
+_EXTRAS = {
+    "torch": "export",
+    "safetensors": "export",
+    "onnx": "export",
+    "onnx_ir": "export",
+    "onnxscript": "export",
+    "diffusers": "export",
+    "accelerate": "train",
+    "torchmetrics": "train",
+    "webdataset": "train",
+    "PIL": "train",
+    "transformers": "evaluate",
+    "onnxruntime": "cpu",
 }
 
 
@@ -88,7 +88,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case ModuleNotFoundError() if (line := _install_line(error)) is not None:
             return (
                 ProviderError.exit_status,
-                f"error: {error.name} is not installed; pip install '{line}'",
+                f"error: {error.name} is not installed; {line}",
             )
         case _:
             return (
@@ -104,7 +104,8 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _install_line(error: ModuleNotFoundError) -> str | None:
-    return _INSTALL_LINES.get((error.name or "").partition(".")[0])
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    return None if extra is None else install_command(extra)
 
 
 def _leave_pipe() -> int:

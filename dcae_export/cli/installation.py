@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
-DISTRIBUTION = "dcae-export"
+from dcae_export.extras import DISTRIBUTION
+from dcae_export.runtime.provider import install_hint
 
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^]]*\])?\s*((<[0-9.]+,)?>=(?P<floor>[0-9][0-9.]*)(,<[0-9.]+)?)?"
@@ -15,8 +16,10 @@ _REQUIREMENT = re.compile(
 _DEVELOPERS_ONLY = "dev"
 # Distributions that own one folder: whichever was installed last has overwritten the other's files.
 _ONE_FOLDER = {
-    re.compile(r"onnxruntime(-[a-z0-9-]+)?"): "'dcae-export[cpu]' or 'dcae-export[gpu]'",
-    re.compile(r"opencv-(contrib-)?python(-headless)?"): "opencv-python-headless",
+    re.compile(r"onnxruntime(-[a-z0-9-]+)?"): install_hint,
+    re.compile(r"opencv-(contrib-)?python(-headless)?"): lambda: (
+        "pip install opencv-python-headless"
+    ),
 }
 # They carry the prefix and are something else.
 _NO_RUNTIMES = {"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools"}
@@ -113,10 +116,10 @@ def one_folder_distributions(versions: Iterable[str]) -> list[str]:
 def conflicts(versions: Iterable[str]) -> list[Conflict]:
     """The sets of installed distributions of which only one may be."""
     found: list[Conflict] = []
-    for pattern, wanted in _ONE_FOLDER.items():
+    for pattern, repair_command in _ONE_FOLDER.items():
         names = sorted(name for name in set(versions) - _NO_RUNTIMES if pattern.fullmatch(name))
         if len(names) > 1:
-            repair = f"pip uninstall -y {' '.join(names)}, then pip install {wanted}"
+            repair = f"pip uninstall -y {' '.join(names)}, then {repair_command()}"
             found.append(Conflict(distributions=tuple(names), repair=repair))
     return found
 

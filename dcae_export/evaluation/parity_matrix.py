@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.reader import Bundle, GraphFiles
 from dcae_export.errors import ProviderError
+from dcae_export.extras import install_command
 from dcae_export.parity import Difference, Tolerance, difference, tolerance_of
 from dcae_export.runtime.openvino_session import OpenVINOSession
 from dcae_export.runtime.provider import Provider, installed_version
@@ -100,7 +101,7 @@ def _reference(files: GraphFiles) -> tuple[str, _Runs]:
         from dcae_export.export.reference_session import ReferenceSession  # noqa: PLC0415
     except ImportError as error:
         raise ProviderError(
-            "the reference evaluator comes with onnx; pip install 'dcae-export[export]'"
+            f"the reference evaluator comes with onnx; {install_command('export')}"
         ) from error
     session = ReferenceSession(files)
     return f"onnx.reference {session.version}", session

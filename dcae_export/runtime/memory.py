@@ -25,10 +25,25 @@ def require_memory(needed: int, *, what: str, limit: int | None = None) -> None:
     """
     available = available_memory(limit=limit)
     if needed > available:
+        remedy = "raise it" if available == limit else "close other programs"
         raise ResourceError(
-            f"{what} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are available; "
-            "close other programs or choose a smaller size"
+            f"{what} needs {memory_text(needed)} of memory, {there_text(available, limit=limit)}; "
+            f"{remedy} or choose a smaller size"
         )
+
+
+def there_text(available: int, *, limit: int | None) -> str:
+    """What ``available_memory`` gave, in words that tell a limit from a machine's own bound."""
+    return (
+        f"the limit is {memory_text(available)}"
+        if available == limit
+        else f"{memory_text(available)} are there"
+    )
+
+
+def memory_text(size: int) -> str:
+    """A number of bytes of memory as a person reads it: in GiB, or in MiB below one."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 @contextlib.contextmanager

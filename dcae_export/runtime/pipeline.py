@@ -27,7 +27,7 @@ from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork, filled
 from dcae_export.runtime.labels import label_numbers
-from dcae_export.runtime.memory import return_free_memory
+from dcae_export.runtime.memory import memory_text, return_free_memory, there_text
 from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
@@ -402,8 +402,8 @@ class Pipeline:
         side = factor * self._fitting_side(max(grid), rows, available)
         fitting = f"up to {side}x{side} fit" if side else "no size fits"
         raise ResourceError(
-            f"{factor * grid[1]}x{factor * grid[0]} needs {needed / 2**30:.1f} GiB of memory, "
-            f"{available / 2**30:.1f} GiB are there: {fitting}"
+            f"{factor * grid[1]}x{factor * grid[0]} needs {memory_text(needed)} of memory, "
+            f"{there_text(available, limit=self._provider.memory_limit)}: {fitting}"
         )
 
     def _available(self) -> int | None:

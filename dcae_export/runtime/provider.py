@@ -5,10 +5,10 @@ import importlib
 from types import ModuleType
 
 from dcae_export.errors import ProviderError
+from dcae_export.extras import install_command
 
 SILENT = 4
 """ONNX Runtime's "fatal": what it has to say comes as an exception as well."""
-INSTALL_LINE = "pip install 'dcae-export[cpu]', or 'dcae-export[gpu]' for an NVIDIA GPU"
 
 
 class Provider(enum.Enum):
@@ -29,6 +29,7 @@ _NAMES = {
     Provider.CUDA: "CUDAExecutionProvider",
     Provider.TENSORRT: "TensorrtExecutionProvider",
 }
+_EXTRAS = {Provider.CPU: "cpu", Provider.CUDA: "gpu", Provider.TENSORRT: "tensorrt"}
 
 
 def load_onnxruntime() -> ModuleType:
@@ -40,10 +41,15 @@ def load_onnxruntime() -> ModuleType:
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise ProviderError(f"no ONNX Runtime is installed; {INSTALL_LINE}") from error
+        raise ProviderError(f"no ONNX Runtime is installed; {install_hint()}") from error
     # What fails before a session has options is logged by this one, in colour, and is no exception.
     onnxruntime.set_default_logger_severity(SILENT)
     return onnxruntime
+
+
+def install_hint() -> str:
+    """What to type where there is no ONNX Runtime."""
+    return f"{install_command('cpu')}, or with [gpu] for an NVIDIA GPU"
 
 
 def installed_version() -> str:
@@ -73,8 +79,10 @@ def require_listed(provider: Provider) -> None:
         ProviderError: The build lacks it; the message names the package that brings it.
     """
     if provider.onnxruntime_name not in load_onnxruntime().get_available_providers():
+        command = install_command(_EXTRAS[provider])
+        if provider is Provider.TENSORRT:
+            command += " --extra-index-url URL with NVIDIA's package index (docs/gpu.md)"
         raise ProviderError(
             f"{provider.value}: the installed ONNX Runtime {installed_version()} was built without "
-            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime, then "
-            "pip install 'dcae-export[gpu]'"
+            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime, then {command}"
         )

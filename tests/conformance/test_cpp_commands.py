@@ -70,6 +70,45 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["class", "mixed"])
+def test_a_bundle_is_judged_and_described_as_by_python(
+    suite: Suite, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    bundle = suite.bundle(name)
+    for command in (("parity", bundle), ("inspect", bundle)):
+        of_python, of_cpp = in_python(capsys, *command), in_cpp(*command)
+        assert of_cpp.status == of_python.status == 0
+        # What is installed differs, and how wide a space in a cell is.
+        words = [result.out.partition("installed: ")[0].split() for result in (of_python, of_cpp)]
+        assert words[0] == words[1]
+
+
+def test_the_json_of_a_judgement_is_that_of_python(
+    suite: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("parity", suite.bundle("mixed"), "--json")
+    of_python, of_cpp = (
+        json.loads(result.out) for result in (in_python(capsys, *command), in_cpp(*command))
+    )
+    assert [sorted(one) for one in of_cpp["measurements"]] == [
+        sorted(one) for one in of_python["measurements"]
+    ]
+    for ours, its in zip(of_cpp["measurements"], of_python["measurements"], strict=True):
+        assert ours["tolerance"] == its["tolerance"]
+        assert ours["relative_l2"] == pytest.approx(its["relative_l2"], rel=1e-9)
+        assert ours["cosine"] == pytest.approx(its["cosine"], rel=1e-9)
+
+
+def test_a_limit_that_does_not_do_has_the_error_of_python(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("generate", suite.bundle("class"), "--out", tmp_path / "a.png")
+    command = (*command, "--memory-limit", "1kB")
+    of_python, of_cpp = in_python(capsys, *command), in_cpp(*command)
+    assert of_cpp == of_python
+    assert "the limit is 0.0 MiB" in of_cpp.err
+
+
 def test_a_folder_is_reconstructed_as_by_python(
     suite: Suite, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

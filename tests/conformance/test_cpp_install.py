@@ -56,15 +56,15 @@ def test_the_readmes_example_compiles_with_pkg_config_and_runs(
     source, program = tmp_path / "example.cpp", tmp_path / "example"
     source.write_text(example)
     folder = library_folder(prefix)
-    flags = run(
-        *("pkg-config", "--cflags", "--libs", "dcae"), PKG_CONFIG_PATH=str(folder / "pkgconfig")
-    )
+    place = {"PKG_CONFIG_PATH": str(folder / "pkgconfig")}
+    flags = run("pkg-config", "--cflags", "--libs", "dcae", **place)
+    libraries = run("pkg-config", "--variable=libdir", "dcae", **place)
     warnings = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
-    run("g++", "-std=c++17", *warnings, source, "-o", program, *flags.split())
+    found = f"-Wl,-rpath,{libraries.strip()}"
+    run("g++", "-std=c++17", *warnings, source, "-o", program, *flags.split(), found)
     run(
         *(program, suite.bundle("class"), LABEL, tmp_path / "picture.png"),
         DCAE_ONNXRUNTIME=str(onnxruntime_library()),
-        LD_LIBRARY_PATH=str(folder),
     )
     assert_python_generates_the_same(suite, tmp_path / "picture.png")
 

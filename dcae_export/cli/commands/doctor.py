@@ -11,7 +11,7 @@ from dcae_export.cli import installation
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_table, size_text
 from dcae_export.errors import InputError, ProviderError
-from dcae_export.runtime.provider import INSTALL_LINE
+from dcae_export.runtime.provider import install_hint
 
 if TYPE_CHECKING:
     from dcae_export.cli.installation import Requirement
@@ -50,7 +50,7 @@ def command(*, as_json: bool) -> None:
     if faults:
         raise InputError(faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else ""))
     if not any(probe.works for probe in probes):
-        raise ProviderError(f"no ONNX Runtime provider works; {INSTALL_LINE}")
+        raise ProviderError(f"no ONNX Runtime provider works; {install_hint()}")
 
 
 def _content(

@@ -88,8 +88,11 @@ def _print_matrix(measurements: "list[Measurement]") -> None:
         [(graph, *("\n".join(cells[graph, runtime]) for runtime in runtimes)) for graph in graphs],
     )
     click.echo("each: relative L2, max abs, verdict")
-    for tolerance in dict.fromkeys(_tolerance_text(measurement) for measurement in measurements):
-        click.echo(tolerance)
+    judged: dict[str, list[str]] = {}
+    for measurement in measurements:
+        judged.setdefault(_tolerance_text(measurement), []).append(measurement.graph)
+    for tolerance, names in judged.items():
+        click.echo(f"{', '.join(dict.fromkeys(names))}: {tolerance}")
 
 
 def _cell(measurement: "Measurement") -> str:
@@ -100,7 +103,7 @@ def _cell(measurement: "Measurement") -> str:
 
 def _tolerance_text(measurement: "Measurement") -> str:
     tolerance = measurement.tolerance
-    return f"at most: {tolerance} ({tolerance.because})"
+    return f"at most {tolerance} ({tolerance.because})"
 
 
 def _content(bundle: str, measurements: "list[Measurement]") -> dict[str, object]:

@@ -67,17 +67,11 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 std::string size_text(std::int64_t bytes) {
     const std::pair<std::int64_t, const char*> units[] = {{1000000000, "GB"}, {1000000, "MB"}, {1000, "kB"}};
     for (const auto& [unit, name] : units) {
-        if (bytes >= unit) return formatted("%.1f ", static_cast<double>(bytes) / static_cast<double>(unit)) + name;
+        if (bytes >= unit) return core::formatted("%.1f ", static_cast<double>(bytes) / static_cast<double>(unit)) + name;
     }
     return std::to_string(bytes) + " bytes";
 }
 
 Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-std::string formatted(const char* form, double value) {
-    char buffer[64];
-    std::snprintf(buffer, sizeof buffer, form, value);
-    return buffer;
-}
 
 }  // namespace dcae::program

@@ -20,7 +20,5 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 std::string size_text(std::int64_t bytes);
 // A value as JSON has it, which knows neither infinity nor NaN.
 core::Json finite(double value);
-// A number in printf's form.
-std::string formatted(const char* form, double value);
 
 }  // namespace dcae::program

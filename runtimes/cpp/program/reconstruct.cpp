@@ -15,6 +15,7 @@
 #include "picture_options.hpp"
 #include "pipeline.hpp"
 #include "progress.hpp"
+#include "strings.hpp"
 #include "runtime_options.hpp"
 #include "whole_file.hpp"
 
@@ -145,7 +146,7 @@ std::optional<double> mean_ssim(const std::vector<Score>& scores) {
 }
 
 Json nullable(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-std::string four_digits(const std::optional<double>& value) { return value ? formatted("%.4f", *value) : "-"; }
+std::string four_digits(const std::optional<double>& value) { return value ? core::formatted("%.4f", *value) : "-"; }
 std::string size_of(const Score& score) { return core::text(score.width, "x", score.height); }
 
 Json content_of(const std::string& bundle, const Outcome& outcome) {
@@ -178,9 +179,9 @@ void print_folder(const std::string& out, const Outcome& outcome) {
     if (!scores.empty()) {
         std::vector<std::vector<std::string>> rows = {{"picture", "size", "PSNR dB", "SSIM"}};
         for (const auto& score : scores) {
-            rows.push_back({score.job.name, size_of(score), formatted("%.2f", score.psnr_db), four_digits(score.ssim)});
+            rows.push_back({score.job.name, size_of(score), core::formatted("%.2f", score.psnr_db), four_digits(score.ssim)});
         }
-        rows.push_back({core::text("mean of ", scores.size()), "", formatted("%.2f", mean_psnr_db(scores)),
+        rows.push_back({core::text("mean of ", scores.size()), "", core::formatted("%.2f", mean_psnr_db(scores)),
                         four_digits(mean_ssim(scores))});
         print_table(rows);
         print_line(out + ": reconstructions");
@@ -217,7 +218,7 @@ void reconstruct(const Arguments& arguments, Cancellation& cancellation) {
         print_folder(out, outcome);
     } else {
         const auto& score = outcome.scores.front();
-        print_line(out + ": " + size_of(score) + ", PSNR " + formatted("%.2f", score.psnr_db) + " dB, SSIM " +
+        print_line(out + ": " + size_of(score) + ", PSNR " + core::formatted("%.2f", score.psnr_db) + " dB, SSIM " +
                    four_digits(score.ssim));
     }
     if (outcome.scores.empty()) {

@@ -22,9 +22,14 @@ using core::Pipeline;
 using core::Status;
 
 std::string tolerance_text(const core::Tolerance& tolerance) {
-    return "at most: relative L2 " + formatted("%.0e", tolerance.relative_l2) + ", max abs " +
-           formatted("%.0e", tolerance.max_abs) + " of the range (" + tolerance.because + ")";
+    auto line = "at most relative L2 " + core::formatted("%.2g", tolerance.relative_l2) + " and max abs " +
+                core::formatted("%.2g", tolerance.max_abs) + " of the range";
+    if (tolerance.psnr_db) line += ", PSNR at least " + core::formatted("%g", *tolerance.psnr_db) + " dB";
+    if (tolerance.cosine) line += ", cosine at least " + core::formatted("%g", *tolerance.cosine);
+    return line + " (" + tolerance.because + ")";
 }
+
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 Json measurement_json(const Measurement& one) {
     Json content;
@@ -34,26 +39,33 @@ Json measurement_json(const Measurement& one) {
     content["relative_l2"] = finite(one.difference.relative_l2);
     content["max_abs"] = finite(one.difference.max_abs);
     content["reference_range"] = finite(one.difference.reference_range);
-    content["psnr_db"] = one.difference.psnr_db ? Json(*one.difference.psnr_db) : Json(nullptr);
+    content["psnr_db"] = number_or_null(one.difference.psnr_db);
+    content["cosine"] = one.difference.cosine;
     content["worst"] = one.difference.worst;
     content["tolerance"]["relative_l2"] = one.tolerance.relative_l2;
     content["tolerance"]["max_abs"] = one.tolerance.max_abs;
+    content["tolerance"]["psnr_db"] = number_or_null(one.tolerance.psnr_db);
+    content["tolerance"]["cosine"] = number_or_null(one.tolerance.cosine);
     content["tolerance"]["because"] = one.tolerance.because;
     return content;
 }
 
 void print_measurements(const std::vector<Measurement>& measured) {
     std::vector<std::vector<std::string>> rows = {{"graph", measured.front().runtime}};
-    std::vector<std::string> tolerances;
+    // The graphs that each is for, in the order in which they come.
+    std::vector<std::pair<std::string, std::vector<std::string>>> tolerances;
     for (const auto& one : measured) {
-        rows.push_back({one.graph, formatted("%.1e  ", one.difference.relative_l2) +
-                                       formatted("%.1e  ", one.difference.max_abs) + (one.passed() ? "ok" : "MISSED")});
+        rows.push_back({one.graph, core::formatted("%.1e  ", one.difference.relative_l2) +
+                                       core::formatted("%.1e  ", one.difference.max_abs) + (one.passed() ? "ok" : "MISSED")});
         const auto line = tolerance_text(one.tolerance);
-        if (std::find(tolerances.begin(), tolerances.end(), line) == tolerances.end()) tolerances.push_back(line);
+        auto found = std::find_if(tolerances.begin(), tolerances.end(), [&](const auto& held) { return held.first == line; });
+        if (found == tolerances.end()) found = tolerances.insert(found, {line, {}});
+        auto& names = found->second;
+        if (std::find(names.begin(), names.end(), one.graph) == names.end()) names.push_back(one.graph);
     }
     print_table(rows);
     print_line("each: relative L2, max abs, verdict");
-    for (const auto& line : tolerances) print_line(line);
+    for (const auto& [line, names] : tolerances) print_line(core::joined(names, ", ") + ": " + line);
 }
 
 std::string null_or(const std::optional<std::string>& value, const char* otherwise) { return value.value_or(otherwise); }
@@ -75,8 +87,8 @@ void print_model(const std::string& path, const Manifest& manifest) {
         {"licence", null_or(model.licence, "not stated by the weights' source")},
         {"image", manifest.uint8_images ? "uint8 NHWC, 0 to 255" : "float32 NCHW, -1 to 1"},
         {"latent", core::text(manifest.channels, " channels, 1/", manifest.downsample, " of each side")},
-        {"scaling factor", manifest.scaling_factor ? formatted("%.12g", *manifest.scaling_factor) : "not published"},
-        {"shift", formatted("%g", manifest.shift)},
+        {"scaling factor", manifest.scaling_factor ? Json(*manifest.scaling_factor).dump() : "not published"},
+        {"shift", core::formatted("%g", manifest.shift)},
         {"made by", "dcae-export " + text_at(producer, "package") + ", torch " + text_at(producer, "torch") + ", onnx " +
                         text_at(producer, "onnx")},
         {"made at", text_at(producer, "time")},
@@ -103,7 +115,7 @@ void print_generation(const Manifest& manifest) {
                        ? core::text(*conditioning.num_classes, " classes", conditioning.class_names ? ", named" : "")
                        : "none"},
         {"samplers", core::joined(samplers, ", ")},
-        {"default", manifest.samplers->default_name + ", guidance " + formatted("%g", manifest.samplers->default_guidance)},
+        {"default", manifest.samplers->default_name + ", guidance " + core::formatted("%g", manifest.samplers->default_guidance)},
     });
     print_line("");
 }
@@ -114,16 +126,34 @@ std::string ports_text(const std::vector<core::Port>& ports) {
     return core::joined(texts, ", ");
 }
 
+// As the simplification left them.
+std::string nodes_of(const Manifest& manifest, const std::string& graph) {
+    for (const auto& record : manifest.json.at("simplification")) {
+        if (text_at(record, "graph") == graph) return std::to_string(record.at("nodes_after").get<std::int64_t>());
+    }
+    return "-";
+}
+
+std::string block_text(const core::Fp32Block& block) {
+    return block.block + (block.max_abs ? " (reaches " + core::formatted("%.3g", *block.max_abs) + ")" : "");
+}
+
 void print_graphs(const Manifest& manifest) {
-    std::vector<std::vector<std::string>> rows = {{"graph", "form", "takes", "gives", "files"}};
+    std::vector<std::vector<std::string>> rows = {{"graph", "form", "nodes", "takes", "gives", "files"}};
     for (const auto& [name, graph] : manifest.graphs) {
         std::int64_t size = manifest.files.at(graph.path).bytes;
         for (const auto& path : graph.data) size += manifest.files.at(path).bytes;
-        rows.push_back({name, core::text(graph.target, ", ", graph.precision, ", opset ", graph.opset),
+        rows.push_back({name, core::text(graph.target, ", ", graph.precision, ", opset ", graph.opset), nodes_of(manifest, name),
                         ports_text(graph.inputs), ports_text(graph.outputs),
                         core::text(graph.path, ": ", size_text(size), " in ", 1 + graph.data.size(), " files")});
     }
     print_table(rows);
+    for (const auto& [name, graph] : manifest.graphs) {
+        if (!graph.fp32_blocks) continue;
+        std::vector<std::string> texts;
+        for (const auto& block : *graph.fp32_blocks) texts.push_back(block_text(block));
+        print_line(name + " in float32: " + core::joined(texts, ", "));
+    }
     print_line("");
 }
 
@@ -137,8 +167,8 @@ void print_parity(const Manifest& manifest) {
         {"parity of", "input", "on", "against", "relative L2", "max abs", "verdict"}};
     for (const auto& record : records) {
         rows.push_back({text_at(record, "graph"), text_at(record, "input"), text_at(record, "runtime"),
-                        text_at(record, "reference"), formatted("%.1e", record.at("relative_l2").get<double>()),
-                        formatted("%.1e", record.at("max_abs").get<double>()), text_at(record, "verdict")});
+                        text_at(record, "reference"), core::formatted("%.1e", record.at("relative_l2").get<double>()),
+                        core::formatted("%.1e", record.at("max_abs").get<double>()), text_at(record, "verdict")});
     }
     print_table(rows);
     print_line("");

@@ -1,5 +1,6 @@
 #include "json.hpp"
 
+#include <algorithm>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -21,6 +22,8 @@ constexpr std::size_t kMaxDepth = 100;
 // Builds values as the parser meets their parts. nlohmann's own builder takes the last of equal keys.
 class Builder : public nlohmann::json_sax<Json> {
 public:
+    explicit Builder(std::string_view text) : text_(text) {}
+
     Json take() { return std::move(root_); }
 
     bool null() override { return add(nullptr); }
@@ -45,8 +48,10 @@ public:
 
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
         // Its number tells a number that no double holds from the rest; its text quotes the file.
-        if (error.id == 406) refuse("a number that is too large, at byte " + std::to_string(position));
-        refuse("malformed at byte " + std::to_string(position));
+        const auto read = text_.substr(0, std::min(position, text_.size()));
+        const auto line = std::to_string(1 + std::count(read.begin(), read.end(), '\n'));
+        if (error.id == 406) refuse("a number that is too large, at line " + line);
+        refuse("malformed at line " + line);
     }
 
 private:
@@ -89,6 +94,7 @@ private:
         return true;
     }
 
+    std::string_view text_;
     Json root_;
     // An inner value's place stays where it is as long as it is open: nothing is added beside it meanwhile.
     std::vector<Level> levels_;
@@ -98,7 +104,7 @@ private:
 
 Json parse_json(std::string_view text) {
     if (text.substr(0, 3) == "\xEF\xBB\xBF") refuse("begins with a byte order mark");
-    Builder builder;
+    Builder builder(text);
     if (!Json::sax_parse(text.begin(), text.end(), &builder)) refuse("malformed");
     return builder.take();
 }

@@ -3,13 +3,12 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <limits>
 
 #include "error.hpp"
 #include "npy.hpp"
+#include "strings.hpp"
 
 namespace dcae::core {
 namespace {
@@ -19,6 +18,8 @@ constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kLayouts = 2;
 // Bytes of a float32 for each of a float16.
 constexpr std::int64_t kWidened = 2;
+constexpr int kMebibyte = 1 << 20;
+constexpr int kGibibyte = 1 << 30;
 
 std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
 
@@ -45,17 +46,21 @@ std::int64_t available_memory(Provider provider, std::optional<std::int64_t> lim
     return std::min(provider == Provider::cpu ? memory_left() : kMost, limit.value_or(kMost));
 }
 
-void require_memory(std::int64_t needed, const std::string& what, std::int64_t available) {
-    if (needed > available) {
-        fail(Status::resource, what, " needs ", gibibytes(needed), " GiB of memory, ", gibibytes(available),
-             " GiB are available; close other programs or choose a smaller size");
-    }
+void require_memory(std::int64_t needed, const std::string& what, Provider provider, std::optional<std::int64_t> limit) {
+    const auto available = available_memory(provider, limit);
+    if (needed <= available) return;
+    fail(Status::resource, what, " needs ", memory_text(needed), " of memory, ", there_text(available, limit), "; ",
+         available == limit ? "raise it" : "close other programs", " or choose a smaller size");
 }
 
-std::string gibibytes(std::int64_t bytes) {
-    std::array<char, 32> buffer{};
-    std::snprintf(buffer.data(), buffer.size(), "%.1f", static_cast<double>(bytes) / 1073741824.0);
-    return buffer.data();
+std::string there_text(std::int64_t available, std::optional<std::int64_t> limit) {
+    if (available == limit) return "the limit is " + memory_text(available);
+    return memory_text(available) + " are there";
+}
+
+std::string memory_text(std::int64_t bytes) {
+    const auto size = static_cast<double>(bytes);
+    return bytes >= kGibibyte ? formatted("%.1f GiB", size / kGibibyte) : formatted("%.1f MiB", size / kMebibyte);
 }
 
 void return_free_memory() {

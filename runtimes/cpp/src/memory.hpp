@@ -14,11 +14,15 @@ namespace dcae::core {
 // limit is known.
 std::int64_t available_memory(Provider provider, std::optional<std::int64_t> limit = std::nullopt);
 
-// An Error of the status `resource` where more than the `available` bytes are needed.
-void require_memory(std::int64_t needed, const std::string& what, std::int64_t available);
+// An Error of the status `resource` where more bytes are needed than are there, or than the limit allows.
+void require_memory(std::int64_t needed, const std::string& what, Provider provider,
+                    std::optional<std::int64_t> limit = std::nullopt);
 
-// Bytes as messages have them: 1.5
-std::string gibibytes(std::int64_t bytes);
+// What `available_memory` gave, in words that tell a limit from a machine's own bound.
+std::string there_text(std::int64_t available, std::optional<std::int64_t> limit);
+
+// Bytes of memory as a person reads them: in GiB, or in MiB below one.
+std::string memory_text(std::int64_t bytes);
 
 // Give freed heap back to the operating system, where the C library has a call for it.
 void return_free_memory();

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "error.hpp"
+#include "strings.hpp"
 
 namespace dcae::core {
 namespace {
@@ -76,10 +76,10 @@ bool Difference::within(const Tolerance& tolerance) const {
 }
 
 std::string Difference::as_text() const {
-    char buffer[160];
-    std::snprintf(buffer, sizeof buffer, "relative L2 %.1e, max abs %.1e at %s (%.6g for %.6g)", relative_l2, max_abs,
-                  shape_text(worst).substr(0, 60).c_str(), actual_at_worst, expected_at_worst);
-    return buffer;
+    const auto psnr = psnr_db ? ", PSNR " + formatted("%.1f", *psnr_db) + " dB" : std::string();
+    return text("relative L2 ", formatted("%.1e", relative_l2), psnr, ", cosine ", formatted("%.5f", cosine), ", max abs ",
+                formatted("%.1e", max_abs), " at ", shape_text(worst), " (", formatted("%.6g", actual_at_worst), " for ",
+                formatted("%.6g", expected_at_worst), ")");
 }
 
 Difference difference(const AnyArray& actual, const AnyArray& expected) {

@@ -313,8 +313,8 @@ void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
     const auto factor = manifest().downsample;
     const auto side = factor * fitting_side(std::max(grid.first, grid.second), rows, available);
     const auto fitting = side > 0 ? text("up to ", side, "x", side, " fit") : std::string("no size fits");
-    fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", gibibytes(*needed),
-         " GiB of memory, ", gibibytes(available), " GiB are there: ", fitting);
+    fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", memory_text(*needed),
+         " of memory, ", there_text(available, options_.memory_limit), ": ", fitting);
 }
 
 std::int64_t Pipeline::fitting_side(std::int64_t below, std::int64_t rows, std::int64_t available) const {

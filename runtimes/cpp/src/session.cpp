@@ -119,11 +119,11 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
       memory_limit_(memory_limit) {
     if (!runtime.lists(provider)) {
         fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
-             ") was built without it");
+             ") was built without it; name the library of a build that has it, as onnxruntime-gpu's is");
     }
     const auto weights = saturated_product({widening(graph_, provider)}, files.weight_bytes);
     // Weights of a GPU's graph go through this machine's memory.
-    require_memory(weights, name_ + ": loading its weights", available_memory(Provider::cpu));
+    require_memory(weights, name_ + ": loading its weights", Provider::cpu);
     const OrtApi& api = runtime.api();
     const auto options = session_options(runtime, threads);
     runtime.require(api.AddSessionConfigEntry(options.get(), kFolderOfWeights, real_path(files.folder).c_str()));
@@ -138,8 +138,7 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     cancellation.check();
     const Axes axes = check(inputs);
-    require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size",
-                   available_memory(provider_, memory_limit_));
+    require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size", provider_, memory_limit_);
     const OrtApi& api = runtime_.api();
     OrtMemoryInfo* memory_made = nullptr;
     runtime_.require(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_made));

@@ -165,6 +165,12 @@ std::string folded(std::string_view utf8) {
     return lower.substr(first, lower.find_last_not_of(white) - first + 1);
 }
 
+std::string formatted(const char* form, double value) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, form, value);
+    return buffer;
+}
+
 std::string joined(const std::vector<std::string>& parts, std::string_view between) {
     std::string result;
     for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -24,6 +24,9 @@ std::string quoted(std::string_view utf8, std::size_t most = 1000);
 // ASCII letters in lower case, white space at both ends removed.
 std::string folded(std::string_view utf8);
 
+// A number in printf's form.
+std::string formatted(const char* form, double value);
+
 std::string joined(const std::vector<std::string>& parts, std::string_view between);
 
 // The words of a name that lists some between commas, folded.

@@ -8,6 +8,7 @@ import pytest
 from dcae_export import errors
 from dcae_export.cli.command import command_with
 from dcae_export.cli.failures import run
+from dcae_export.extras import install_command
 
 STATUSES = {
     errors.UsageError: 2,
@@ -96,7 +97,7 @@ def test_a_termination_is_an_interrupt(capsys):
 def test_a_package_that_an_extra_brings_is_named_with_the_line_that_installs_it(name, capsys):
     missing = ModuleNotFoundError("No module of that name", name=name)
     assert run(failing(missing), prog_name="dcae", args=[]) == 5
-    message = f"error: {name} is not installed; pip install 'dcae-export[export]'\n"
+    message = f"error: {name} is not installed; {install_command('export')}\n"
     assert capsys.readouterr().err.endswith(message)
 
 

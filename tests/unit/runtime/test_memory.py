@@ -9,7 +9,9 @@ from dcae_export.runtime.memory import freed_blocks_returned, require_memory, re
 
 
 def test_more_than_there_is_names_both_figures():
-    with pytest.raises(ResourceError, match=r"^this needs 1048576\.0 GiB of memory, [0-9.]+ GiB"):
+    with pytest.raises(
+        ResourceError, match=r"^this needs 1048576\.0 GiB of memory, [0-9.]+ [GM]iB are there"
+    ):
         require_memory(2**50, what="this")
 
 
@@ -26,3 +28,10 @@ def test_a_c_library_without_the_call_is_no_error(monkeypatch, error):
     return_free_memory()
     with freed_blocks_returned():
         pass
+
+
+def test_a_limit_is_told_apart_from_what_the_machine_has():
+    with pytest.raises(
+        ResourceError, match=r"^this needs 2\.0 MiB of memory, the limit is 1\.0 MiB; raise it or"
+    ):
+        require_memory(2**21, what="this", limit=2**20)

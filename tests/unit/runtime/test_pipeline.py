@@ -84,7 +84,7 @@ def test_a_call_makes_as_many_pictures_as_the_memory_holds(bundle, expected, pic
 
 def test_what_not_even_one_picture_fits_in_is_refused(bundle):
     limit = max(Pipeline.open(bundle)._forecast(GRID, 2))
-    with pytest.raises(ResourceError, match="GiB of memory"):
+    with pytest.raises(ResourceError, match="MiB of memory, the limit is"):
         Pipeline.open(bundle, memory_limit=limit - 1).generate(LABELS, seed=5)
 
 

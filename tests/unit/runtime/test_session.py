@@ -17,8 +17,9 @@ from dcae_export.errors import (
     ResourceError,
     UsageError,
 )
+from dcae_export.extras import install_command
 from dcae_export.runtime.bound_graph import BoundGraphs
-from dcae_export.runtime.provider import load_onnxruntime
+from dcae_export.runtime.provider import Provider, load_onnxruntime
 from dcae_export.runtime.provider_options import CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 
@@ -252,7 +253,8 @@ def test_a_provider_that_the_build_lacks_is_an_error_and_nothing_else_runs(bundl
         pytest.skip(f"this ONNX Runtime was built with {provider.onnxruntime_name}")
     with pytest.raises(ProviderError, match=rf"{provider.value}: .* was built without") as caught:
         Session(bundle.check_graph("decoder"), provider=options)
-    assert "pip install 'dcae-export[gpu]'" in str(caught.value)
+    extra = {Provider.CUDA: "gpu", Provider.TENSORRT: "tensorrt"}[provider]
+    assert install_command(extra) in str(caught.value)
 
 
 def test_a_provider_that_does_not_load_is_an_error_and_nothing_else_runs(bundle, monkeypatch):

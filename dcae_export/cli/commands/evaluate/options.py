@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from dcae_export.errors import ProviderError
+from dcae_export.extras import install_command
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -95,4 +96,4 @@ def require_packages() -> None:
     """
     for name in _PACKAGES:
         if find_spec(name) is None:
-            raise ProviderError(f"{name} is not installed; pip install 'dcae-export[evaluate]'")
+            raise ProviderError(f"{name} is not installed; {install_command('evaluate')}")

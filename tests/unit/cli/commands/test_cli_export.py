@@ -10,6 +10,7 @@ from transformers_factory import SCALED_LINEAR, TINY_UVIT, tiny_transformer
 from dcae_export.cli.commands.export import command
 from dcae_export.cli.failures import run
 from dcae_export.export import exporter
+from dcae_export.extras import install_command
 from dcae_export.models import source
 from dcae_export.models.latent_source import LatentSource
 from dcae_export.models.presets import PRESETS
@@ -193,9 +194,7 @@ def test_a_missing_diffusers_is_one_line_with_the_way_to_install_it(dcae, monkey
     target = tmp_path / "bundle"
     result = dcae("export", "--variant", "sd-f8", "--weights", "random:0", "--out", target)
     assert result.status == 5
-    assert result.err == (
-        "dcae: error: diffusers is not installed; pip install 'dcae-export[export]'\n"
-    )
+    assert result.err == (f"dcae: error: diffusers is not installed; {install_command('export')}\n")
     assert not target.exists()
 
 

@@ -12,6 +12,7 @@ from dcae_export.cli.commands.evaluate import reconstruction as evaluate_reconst
 from dcae_export.cli.commands.evaluate.report import tell
 from dcae_export.evaluation.published import Dataset, Evidence, Published
 from dcae_export.evaluation.result import Figure, Result
+from dcae_export.extras import install_command
 
 ARGUMENTS = {
     "reconstruction": ("BUNDLE", "--data", "."),
@@ -47,9 +48,7 @@ def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, k
     )
     result = dcae("evaluate", kind, *ARGUMENTS[kind])
     assert result.status == 5
-    assert result.err == (
-        "dcae: error: jinja2 is not installed; pip install 'dcae-export[evaluate]'\n"
-    )
+    assert result.err == (f"dcae: error: jinja2 is not installed; {install_command('evaluate')}\n")
 
 
 @pytest.mark.parametrize("kind", ["reconstruction", "generation", "clip"])

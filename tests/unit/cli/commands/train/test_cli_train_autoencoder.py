@@ -9,6 +9,7 @@ from training_recipes import SMALL, sample, step_done, write_recipe
 
 from dcae_export.cli.commands.train import run as training_run
 from dcae_export.errors import HubError
+from dcae_export.extras import install_command
 from dcae_export.models.presets import PRESETS
 from dcae_export.training.autoencoder.recipe import AutoencoderRecipe
 from dcae_export.training.finished_model import write_model
@@ -248,7 +249,5 @@ def test_without_its_packages_the_line_to_install_them_is_shown(start, monkeypat
     monkeypatch.setattr(training_run, "find_spec", lambda name: None)
     result = start()
     assert result.status == 5
-    assert result.err == (
-        "dcae: error: accelerate is not installed; pip install 'dcae-export[train]'\n"
-    )
+    assert result.err == (f"dcae: error: accelerate is not installed; {install_command('train')}\n")
     assert not (tmp_path / "run").exists()
