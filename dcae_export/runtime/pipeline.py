@@ -317,7 +317,7 @@ class Pipeline:
         if name not in self.samplers.tables:
             raise UsageError(
                 f"sampler {name!r}: this bundle has {', '.join(self.samplers.tables)}; "
-                "dcae samplers adds others"
+                f"dcae samplers {self.bundle.path} --add NAME:N adds one"
             )
         return self.samplers.tables[name].to_table()
 

@@ -67,7 +67,11 @@ class _Request:
     show_default=True,
     help="Picture i draws from SEED + i.",
 )
-@click.option("--sampler", metavar="NAME:N", help="A sampler of the bundle.  [default: its own]")
+@click.option(
+    "--sampler",
+    metavar="NAME:N",
+    help="A sampler of the bundle, with its steps.  [default: its own]",
+)
 @click.option(
     "--guidance",
     type=click.FloatRange(min=0),
