@@ -84,7 +84,8 @@ class BoundGraphs:
         self._graph = graph
         self._device = device
         self._records = records
-        self._numbers = itertools.count()
+        # 0 is ONNX Runtime's own.
+        self._numbers = itertools.count(1)
         self._idle: dict[tuple[tuple[str, int], ...], list[BoundGraph]] = {}
 
     @contextlib.contextmanager

@@ -75,7 +75,7 @@ def build_engine(
                     compute_capability=plan.key.platform.compute_capability,
                 )
             )
-            session = open_graph(plan.options.onnxruntime_providers(), folder / CONTEXT_NAME)
+            session = open_graph(plan.unrecorded.onnxruntime_providers(), folder / CONTEXT_NAME)
             parity.require(session, precision="graph")
     built = plan.cache.find(plan.key)
     assert built is not None

@@ -8,7 +8,11 @@ from dcae_export.runtime.provider_options import AxisProfile, InputProfile
 
 
 def engine_axes(
-    graph: Graph, *, profile: tuple[AxisProfile, ...], axes: Mapping[str, int]
+    graph: Graph,
+    *,
+    profile: tuple[AxisProfile, ...],
+    axes: Mapping[str, int],
+    one_shape: bool = False,
 ) -> dict[str, AxisProfile]:
     """The values of each named axis that an engine of ``graph`` is to take.
 
@@ -19,6 +23,7 @@ def engine_axes(
         graph: The graph.
         profile: What the user said.
         axes: The named axes of the run that the engine is built for.
+        one_shape: Leave batch at the value of the run as well.
 
     Raises:
         UsageError: A value is not in the graph's range, or an axis has none.
@@ -29,7 +34,7 @@ def engine_axes(
         if name not in axes:
             raise UsageError(f"an engine is built for one size; open the session for some {name}")
         value = axes[name]
-        least = bounds.min if name == "batch" else value
+        least = bounds.min if name == "batch" and not one_shape else value
         one = given.get(name) or AxisProfile(axis=name, least=least, best=value, most=value)
         if not bounds.min <= one.least <= one.most <= bounds.max:
             raise UsageError(

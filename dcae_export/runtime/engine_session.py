@@ -1,7 +1,7 @@
 """Open a graph with TensorRT: its engine from the cache, or built into it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,9 @@ class EnginePlan:
             RefusedError: The cache is not the user's alone.
         """
         assert files.digests, "engines are kept for graphs of a bundle"
-        ranges = engine_axes(files.graph, profile=options.profile, axes=axes)
+        ranges = engine_axes(
+            files.graph, profile=options.profile, axes=axes, one_shape=options.cuda_graph
+        )
         key = EngineKey.of(
             files,
             options,
@@ -88,9 +90,20 @@ class EnginePlan:
                 return session
             parity = self.parity(open_graph)
             with self.cache.new_entry(self.key) as folder:
-                session = open_graph(self._providers(folder), None)
+                session = open_graph(self._providers(folder, options=self.unrecorded), None)
                 parity.require(session, precision=self.options.precision)
+            if not self.options.cuda_graph:
                 return session
+            # Two engines of one graph would share the GPU's memory.
+            del session
+            kept = self.cache.find(self.key)
+            assert kept is not None
+            return open_graph(self._providers(kept), None)
+
+    @property
+    def unrecorded(self) -> TensorRtOptions:
+        """The options for runs on arrays that lie elsewhere each time, which a recorded CUDA graph would not see."""
+        return replace(self.options, cuda_graph=False)
 
     def parity(self, open_graph: OpenGraph) -> EngineParity:
         """What the engine is to compute, by CUDA."""
@@ -118,8 +131,10 @@ class EnginePlan:
             )
         return open_graph(self.options.onnxruntime_providers(), folder / CONTEXT_NAME)
 
-    def _providers(self, folder: Path) -> list[ProviderEntry]:
+    def _providers(
+        self, folder: Path, *, options: TensorRtOptions | None = None
+    ) -> list[ProviderEntry]:
         timings = self.cache.timings(self.key.platform) if self.options.timing_cache else None
-        return self.options.onnxruntime_providers(
+        return (options or self.options).onnxruntime_providers(
             EngineFiles(folder=folder, inputs=self.key.profile, timings=timings)
         )

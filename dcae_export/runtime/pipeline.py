@@ -3,7 +3,7 @@
 import bisect
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -278,11 +278,18 @@ class Pipeline:
             start = self._encode(image, grid)
         chunks = [slice(at, at + per_call) for at in range(0, len(labels), per_call)]
         steps = _Steps(len(chunks) * (len(table.rows) - first_row), on_step)
-        session = self._open_transformer(per_call * (2 if guided else 1), grid)
-        draw = sample if session.device.kind == "cpu" else sample_on_device
+        drawn: list[Latents] = []
+        session: Session | None = None
         try:
-            return np.concatenate(
-                [
+            for chunk in chunks:
+                images = len(labels[chunk])
+                axes = self._axes("transformer", images * (2 if guided else 1), grid) or {}
+                # An engine for a recorded CUDA graph has one batch, and the last pictures may be fewer.
+                if session is None or not session.takes(axes):
+                    del session
+                    session = self._open_transformer(axes)
+                draw = sample if session.device.kind == "cpu" else sample_on_device
+                drawn.append(
                     draw(
                         table,
                         network=GuidedNetwork(
@@ -295,17 +302,14 @@ class Pipeline:
                         ),
                         noise=lambda stream, chunk=chunk: noise(stream, chunk),
                         on_step=steps,
-                        init_latent=None
-                        if start is None
-                        else np.repeat(start, len(labels[chunk]), axis=0),
+                        init_latent=None if start is None else np.repeat(start, images, axis=0),
                         first_row=first_row,
                     )
-                    for chunk in chunks
-                ]
-            )
+                )
         finally:
-            del session
+            session = None
             self._release()
+        return np.concatenate(drawn)
 
     def table(self, sampler: str | None = None) -> Table:
         """The table of a sampler; None is the bundle's default.
@@ -483,8 +487,7 @@ class Pipeline:
         with np.errstate(over="ignore", invalid="ignore"):
             return (raw - shift) * scaling_factor
 
-    def _open_transformer(self, rows: int, grid: tuple[int, int]) -> Session:
-        axes = self._axes("transformer", rows, grid) or {}
+    def _open_transformer(self, axes: Mapping[str, int]) -> Session:
         with self._sessions:
             if self._transformer is not None and self._transformer.takes(axes):
                 return self._transformer

@@ -159,7 +159,7 @@ class TensorRtOptions:
             the first run, and another value is another engine.
         engine_cache: The folder that engines are kept in; None is that of the user's cache.
         timing_cache: Keep the times of layers there as well, which a second build is faster by.
-        cuda_graph: Record the first run and replay it.
+        cuda_graph: Record the first run and replay it; the engine is for the one shape of that run.
     """
 
     device: int = 0
@@ -181,6 +181,12 @@ class TensorRtOptions:
         axes = [one.axis for one in self.profile]
         if len(set(axes)) != len(axes):
             raise UsageError("a profile has each axis once")
+        ranged = next((one for one in self.profile if one.least < one.most), None)
+        if self.cuda_graph and ranged is not None:
+            raise UsageError(
+                f"profile of {ranged.axis}: {ranged.least} to {ranged.most} with a CUDA graph: TensorRT's provider "
+                f"records one shape only; take {ranged.axis}={ranged.best}:{ranged.best}:{ranged.best}, or no CUDA graph"
+            )
 
     @property
     def provider(self) -> Provider:

@@ -1,6 +1,7 @@
 """A strongly typed engine is built of what was checked, and kept under its key."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -127,6 +128,24 @@ def test_an_engine_is_strongly_typed_of_the_checked_graph_and_found_again(monkey
     name = next(a.s.decode() for a in node.attribute if a.name == "ep_cache_context")
     assert (folder / name).read_bytes() == b"plan"
     assert plan.cache.find(plan.key) == folder
+
+
+def test_a_recorded_engine_is_compared_before_it_records(monkeypatch, plan):
+    use_tensorrt(monkeypatch, FakeTensorRt())
+    recorded = EnginePlan.of(
+        plan.files,
+        replace(plan.options, cuda_graph=True),
+        axes={"batch": 2, "height": 3, "width": 3},
+    )
+
+    def open_graph(providers, context):
+        name, options = providers[0]
+        if name == "TensorrtExecutionProvider":
+            assert options["trt_cuda_graph_enable"] == "0"
+        return Opener()(providers, context)
+
+    folder = build_engine(recorded, open_graph=open_graph, on_progress=lambda *_: None)
+    assert recorded.cache.find(recorded.key) == folder
 
 
 def test_what_was_built_is_not_built_again_and_its_timings_are_used(monkeypatch, plan):

@@ -29,6 +29,11 @@ def test_an_engine_is_for_the_size_of_the_run_and_batches_up_to_its_own(graph):
     )
 
 
+def test_an_engine_for_one_shape_has_the_batch_of_the_run_alone(graph):
+    (found,) = input_profiles(graph, engine_axes(graph, profile=(), axes=AXES, one_shape=True))
+    assert found.least == found.best == found.most == (4, CHANNELS, 3, 5)
+
+
 def test_a_profile_takes_the_place_of_the_runs_values(graph):
     profile = (AxisProfile(axis="height", least=1, best=4, most=8),)
     ranges = engine_axes(graph, profile=profile, axes=AXES)

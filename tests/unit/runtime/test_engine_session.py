@@ -57,7 +57,16 @@ class Builder:
         else:
             self.calls.append("build")
             engine.write_bytes(b"engine")
+        if options["trt_cuda_graph_enable"] == "1":
+            return Recording([], {}, gives=self.gives)
         return FakeSession([], {}, gives=self.gives)
+
+
+class Recording(FakeSession):
+    """A session that would record places which the next run's arrays are not in."""
+
+    def run(self, names, inputs):
+        raise AssertionError("a recorded session was given arrays of its own")
 
 
 def plan(files, tmp_path, axes=AXES, **options) -> EnginePlan:
@@ -72,6 +81,19 @@ def test_the_second_session_loads_what_the_first_has_built(files, tmp_path):
         plan(files, tmp_path).open(builder)
     assert builder.calls == ["build", "load"]
     assert builder.folders[1].name == plan(files, tmp_path).key.digest()
+
+
+def test_a_recorded_engine_is_compared_before_it_records(files, tmp_path):
+    builder = Builder()
+    recorded = plan(files, tmp_path, cuda_graph=True)
+    assert isinstance(recorded.open(builder), Recording)
+    assert builder.calls == ["build", "load"]
+    assert builder.folders[1] == recorded.cache.find(recorded.key)
+    assert not recorded.takes({**AXES, "batch": 1})
+    off = plan(files, tmp_path / "off", cuda_graph=True)
+    with pytest.raises(ParityError):
+        off.open(Builder(-PICTURES))
+    assert off.cache.find(off.key) is None
 
 
 @pytest.mark.parametrize(

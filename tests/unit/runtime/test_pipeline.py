@@ -10,8 +10,10 @@ from gaussian_data import UVIT
 from generation_factory import GRID, fix_sizes, write_generating_bundle
 
 from dcae_export.errors import BundleError, ResourceError
+from dcae_export.runtime import pipeline
 from dcae_export.runtime.pipeline import Pipeline
 from dcae_export.runtime.provider_options import CudaOptions
+from dcae_export.runtime.session import Session
 
 LABELS = [0, 3, 1]
 
@@ -50,6 +52,28 @@ def test_a_call_has_no_more_rows_than_the_transformer_takes(bundle, expected, mo
     narrow = Pipeline.open(bundle)
     assert np.array_equal(narrow.generate(LABELS, seed=5), expected)
     assert narrow.evaluations(len(LABELS)) == 3 * calls
+
+
+def test_what_is_left_over_of_a_request_opens_an_engine_of_its_own(bundle, expected, monkeypatch):
+    opened: list[int] = []
+
+    class OneShape(Session):
+        """Recorded by TensorRT, whose engine takes no other batch than its own."""
+
+        def __init__(self, files, **options) -> None:
+            super().__init__(files, **options)
+            self.batch = options["axes"]["batch"]
+            opened.append(self.batch)
+
+        def takes(self, axes) -> bool:
+            return axes["batch"] == self.batch
+
+    monkeypatch.setattr(pipeline, "Session", OneShape)
+    for keeps in (True, False):
+        recorded = Pipeline.open(bundle, keep_sessions=keeps)
+        monkeypatch.setattr(recorded, "_images_per_call", lambda *_, **__: 2)
+        assert np.array_equal(recorded.generate(LABELS, seed=5), expected)
+    assert opened == [4, 2, 4, 2]
 
 
 def test_the_largest_square_that_fits_is_the_largest(bundle):
@@ -96,8 +120,8 @@ def test_on_a_gpu_the_memory_is_that_of_the_gpu(bundle, monkeypatch):
 
 
 def test_the_lower_of_two_limits_bounds_the_gpus_arena(bundle):
-    pipeline = Pipeline.open(bundle, provider=CudaOptions(memory_limit=5), memory_limit=4)
-    assert pipeline._provider == CudaOptions(memory_limit=4)
+    limited = Pipeline.open(bundle, provider=CudaOptions(memory_limit=5), memory_limit=4)
+    assert limited._provider == CudaOptions(memory_limit=4)
     assert Pipeline.open(bundle, provider=CudaOptions(memory_limit=5))._provider.memory_limit == 5
 
 

@@ -94,6 +94,16 @@ def test_an_engine_has_its_folder_its_timings_and_its_shapes(tmp_path):
     assert found["trt_cuda_graph_enable"] == "1"
 
 
+def test_a_recorded_engine_of_a_range_is_refused_with_the_way_out():
+    ranged = AxisProfile(axis="height", least=16, best=32, most=64)
+    with pytest.raises(
+        UsageError, match=r"height: 16 to 64 .* one shape only; take height=32:32:32, or"
+    ):
+        TensorRtOptions(cuda_graph=True, profile=(ranged,))
+    single = AxisProfile(axis="height", least=32, best=32, most=32)
+    assert TensorRtOptions(cuda_graph=True, profile=(single,)).profile == (single,)
+
+
 def test_without_an_engines_folder_nothing_is_kept():
     (_, options), _ = TensorRtOptions().onnxruntime_providers()
     assert not [name for name in options if "cache" in name or "profile" in name]

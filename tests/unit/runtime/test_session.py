@@ -305,6 +305,9 @@ def test_recorded_graphs_keep_their_places_and_nobody_shares_one(session):
     axes = {"batch": 1, "height": 2, "width": 2}
     with graphs.take(axes) as first, graphs.take(axes) as second:
         assert first is not second
+        numbers = [one._options.get_run_config_entry("gpu_graph_id") for one in (first, second)]
+        # 0 is what ONNX Runtime takes for runs without a number.
+        assert numbers == ["1", "2"]
     with graphs.take(axes) as again, graphs.take({**axes, "batch": 2}) as larger:
         assert again in (first, second)
         assert larger.inputs["latent"].shape()[0] == 2
