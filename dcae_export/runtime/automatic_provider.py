@@ -1,6 +1,6 @@
 """The fastest provider that works here."""
 
-from dcae_export.runtime.provider_options import CPU, CudaOptions, ProviderOptions
+from dcae_export.runtime.provider_options import CpuOptions, CudaOptions, ProviderOptions
 from dcae_export.runtime.provider_probe import probe
 
 
@@ -8,10 +8,10 @@ def automatic_provider(cuda: CudaOptions) -> tuple[ProviderOptions, str]:
     """CUDA where it runs a node, otherwise the CPU; never TensorRT, which builds for minutes first.
 
     Args:
-        cuda: The options that CUDA gets.
+        cuda: The options that CUDA gets; the CPU gets the memory limit of them.
 
     Returns:
         What to run on, and why CUDA does not, or nothing.
     """
     found = probe(cuda)
-    return (cuda, "") if found.works else (CPU, found.reason)
+    return (cuda, "") if found.works else (CpuOptions(memory_limit=cuda.memory_limit), found.reason)
