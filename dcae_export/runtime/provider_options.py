@@ -185,7 +185,7 @@ class TensorRtOptions:
         if self.cuda_graph and ranged is not None:
             raise UsageError(
                 f"profile of {ranged.axis}: {ranged.least} to {ranged.most} with a CUDA graph: TensorRT's provider "
-                f"records one shape only; take {ranged.axis}={ranged.best}:{ranged.best}:{ranged.best}, or no CUDA graph"
+                f"records one shape only; take --engine-profile {ranged.axis}={ranged.best}, or no --cuda-graph"
             )
 
     @property

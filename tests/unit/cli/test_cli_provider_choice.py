@@ -71,7 +71,7 @@ def test_every_option_of_tensorrt_arrives(parse, tmp_path):
     line = (
         "--provider tensorrt --gpu 1 --memory-limit 8GiB --engine-precision bf16 --no-timing-cache "
         f"--engine-cache {tmp_path} --engine-workspace 4GiB --builder-level 5 --cuda-graph "
-        "--engine-profile batch=1:2:8 --engine-profile height=16"
+        "--engine-profile batch=2 --engine-profile height=16"
     )
     assert parse(*line.split())["provider"].resolve() == TensorRtOptions(
         device=1,
@@ -83,10 +83,17 @@ def test_every_option_of_tensorrt_arrives(parse, tmp_path):
         builder_level=5,
         cuda_graph=True,
         profile=(
-            AxisProfile(axis="batch", least=1, best=2, most=8),
+            AxisProfile(axis="batch", least=2, best=2, most=2),
             AxisProfile(axis="height", least=16, best=16, most=16),
         ),
     )
+
+
+def test_a_profile_of_tensorrt_may_be_a_range(parse):
+    options = parse(*["--provider", "tensorrt", "--engine-profile", "batch=1:2:8"])[
+        "provider"
+    ].resolve()
+    assert options.profile == (AxisProfile(axis="batch", least=1, best=2, most=8),)
 
 
 @pytest.mark.parametrize(

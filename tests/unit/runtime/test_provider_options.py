@@ -97,7 +97,7 @@ def test_an_engine_has_its_folder_its_timings_and_its_shapes(tmp_path):
 def test_a_recorded_engine_of_a_range_is_refused_with_the_way_out():
     ranged = AxisProfile(axis="height", least=16, best=32, most=64)
     with pytest.raises(
-        UsageError, match=r"height: 16 to 64 .* one shape only; take height=32:32:32, or"
+        UsageError, match=r"height: 16 to 64 .* one shape only; take --engine-profile height=32, or"
     ):
         TensorRtOptions(cuda_graph=True, profile=(ranged,))
     single = AxisProfile(axis="height", least=32, best=32, most=32)
