@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 # ONNX Runtime keeps one recorded CUDA graph for each of these numbers.
 _RECORDING = "gpu_graph_id"
+# It records in CUDA's global mode, which an allocation or a copy of any other thread breaks.
+_RECORDERS = threading.RLock()
 
 Failure = Callable[[Exception], DcaeError]
+
+
+def turn(*, records: bool) -> contextlib.AbstractContextManager[object]:
+    """Keep the GPU from the process's other sessions that record, for one that does; others need no turn."""
+    return _RECORDERS if records else contextlib.nullcontext()
 
 
 class BoundGraph:
@@ -59,8 +66,7 @@ class BoundGraph:
             DcaeError: As ``Session.run``, but that nobody looks whether the outputs are finite.
         """
         try:
-            with self._owner.turn:
-                self._owner.session.run_with_iobinding(self._binding, self._options)
+            self._owner.session.run_with_iobinding(self._binding, self._options)
         except Exception as error:
             raise self._owner.failure(error) from error
 
@@ -79,8 +85,6 @@ class BoundGraphs:
     ) -> None:
         self.session = session
         self.failure = failure
-        # Recorded graphs are not to be run by two threads at once.
-        self.turn = threading.Lock() if records else contextlib.nullcontext()
         self._graph = graph
         self._device = device
         self._records = records
@@ -90,17 +94,21 @@ class BoundGraphs:
 
     @contextlib.contextmanager
     def take(self, axes: Mapping[str, int]) -> Generator[BoundGraph]:
-        """One for these values of the named axes, for nobody else while the block runs."""
+        """One for these values of the named axes, for nobody else while the block runs.
+
+        Where graphs are recorded, no other thread has one of any session meanwhile.
+        """
         idle = self._idle.setdefault(tuple(sorted(axes.items())), [])
-        try:
-            bound = idle.pop()
-        except IndexError:
-            bound = self._make(axes)
-        try:
-            yield bound
-        finally:
-            if self._records:
-                idle.append(bound)
+        with turn(records=self._records):
+            try:
+                bound = idle.pop()
+            except IndexError:
+                bound = self._make(axes)
+            try:
+                yield bound
+            finally:
+                if self._records:
+                    idle.append(bound)
 
     def _make(self, axes: Mapping[str, int]) -> BoundGraph:
         options = load_onnxruntime().RunOptions()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dcae_export.bundle.manifest import Graph, Port
 from dcae_export.bundle.reader import GraphFiles
 from dcae_export.errors import DcaeError, ParityError, ProviderError, UsageError
-from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs
+from dcae_export.runtime.bound_graph import BoundGraph, BoundGraphs, turn
 from dcae_export.runtime.device import Device
 from dcae_export.runtime.engine_session import EnginePlan, OpenGraph
 from dcae_export.runtime.forecast import run_bytes, widening
@@ -42,7 +42,11 @@ _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 
 
 class Session:
-    """An ONNX Runtime session for one graph. Several threads may call ``run`` at the same time."""
+    """An ONNX Runtime session for one graph. Several threads may call ``run`` at the same time.
+
+    With ``cuda_graph`` they take turns, with those of every other such session of the process. A session without it
+    takes none, and must not be used beside them on the same GPU.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Session:
         self.name = Path(files.path).name
         self.provider = provider.provider
         self._options = provider
+        self._records = not isinstance(provider, CpuOptions) and provider.cuda_graph
         self._engine: EnginePlan | None = None
         stored = len(files.model) + sum(path.stat().st_size for path in files.data)
         weight_bytes = widening(files.graph, provider.provider) * stored
@@ -83,7 +88,7 @@ class Session:
         open_graph = graph_opener(files, threads=threads)
         try:
             # Loading copies and frees most weights, which the C library would keep (docs/log.md).
-            with freed_blocks_returned():
+            with turn(records=self._records), freed_blocks_returned():
                 self._session = (
                     open_graph(provider.onnxruntime_providers(), None)
                     if self._engine is None
@@ -96,7 +101,6 @@ class Session:
         self._require_provider()
         self.device = Device.of(provider)
         self._threads = threads
-        self._records = not isinstance(provider, CpuOptions) and provider.cuda_graph
         self._bound = BoundGraphs(
             self._session,
             self.graph,

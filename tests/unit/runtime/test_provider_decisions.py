@@ -1,5 +1,6 @@
 """What was asked for runs, or an error says why not: each way in which ONNX Runtime leaves a provider out."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import BundleError, ProviderError, ResourceError
 from dcae_export.runtime import automatic_provider as automatic
 from dcae_export.runtime import provider, provider_probe
+from dcae_export.runtime.bound_graph import turn
 from dcae_export.runtime.provider import Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import translate
 from dcae_export.runtime.provider_options import CPU, CpuOptions, CudaOptions, TensorRtOptions
@@ -61,6 +63,21 @@ def test_cuda_that_takes_the_nodes_is_what_runs(monkeypatch, files):
     session = Session(files, provider=CudaOptions(device=1))
     assert session.provider is Provider.CUDA
     assert opened == [CudaOptions(device=1).onnxruntime_providers()]
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_a_session_that_records_is_not_opened_while_another_may_be_recording(
+    monkeypatch, files, records
+):
+    use_machine(monkeypatch, FakeMachine())
+    use_runtime(monkeypatch, FakeSession([CUDA, CPU_NAME], {CUDA: ["Conv"]}))
+    options = CudaOptions(cuda_graph=records)
+    with ThreadPoolExecutor(1) as pool:
+        with turn(records=True):
+            opening = pool.submit(lambda: Session(files, provider=options))
+            done, _ = wait([opening], timeout=0.2 if records else 10)
+            assert bool(done) is not records
+        assert opening.result(10).provider is Provider.CUDA
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A session checks what it is given, gives back what the graph computes, and fails in our words."""
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -311,3 +312,26 @@ def test_recorded_graphs_keep_their_places_and_nobody_shares_one(session):
     with graphs.take(axes) as again, graphs.take({**axes, "batch": 2}) as larger:
         assert again in (first, second)
         assert larger.inputs["latent"].shape()[0] == 2
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_recording_sessions_take_turns_and_others_do_not_wait(bundle, session, records):
+    other = Session(bundle.check_graph("decoder"))
+    first, second = (
+        BoundGraphs(
+            one._session, one.graph, device=one.device, records=records, failure=AssertionError
+        )
+        for one in (session, other)
+    )
+    has_begun = threading.Event()
+
+    def run() -> None:
+        with second.take({"batch": 1, "height": 2, "width": 2}):
+            has_begun.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with first.take({"batch": 1, "height": 2, "width": 2}):
+            running = pool.submit(run)
+            assert has_begun.wait(0.2 if records else 10) is not records
+        running.result(10)
+    assert has_begun.is_set()
