@@ -59,7 +59,8 @@ def provider_options(function: Callable[..., None]) -> Callable[..., None]:
                     ["--memory-limit"],
                     type=Bytes(),
                     metavar="8GB",
-                    help="Memory that may be taken, of the GPU where one is used.  [default: what is left]",
+                    help="Memory that may be taken, of the GPU where one is used; TensorRT's own is not counted.  "
+                    "[default: what is left]",
                 ),
                 *gpu_options(),
             ]

@@ -150,7 +150,8 @@ class TensorRtOptions:
 
     Args:
         device: The GPU's number.
-        memory_limit: As in ``CudaOptions``.
+        memory_limit: As in ``CudaOptions``, of CUDA's arena alone: TensorRT takes the memory of an engine's weights
+            and activations itself, and is not bounded by it.
         precision: What layers may compute in. With fp16 TensorRT chooses them by speed and takes no heed of the
             graph's casts; ``graph`` is the graph's own types, in an engine that ``dcae engine build`` made.
         workspace: Bytes that a layer may use while it runs; None is what TensorRT finds best.

@@ -151,4 +151,5 @@ def test_help_lists_the_options_of_gpus_apart(parse):
     assert "--provider" in general
     assert "--cudnn-search" not in general
     assert "--cudnn-search" in gpu
+    assert "TensorRT's own is not counted" in " ".join(general.split())
     assert "--force" not in gpu
