@@ -70,8 +70,13 @@ def provider_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def trial_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--size`` and ``--batch``, what a graph is tried or built for."""
+    """Add ``--size``, ``--batch`` and ``--guidance``, what a graph is tried or built for."""
     for option in (
+        click.option(
+            "--guidance",
+            type=click.FloatRange(min=0),
+            help="Guidance weight of the runs; 1 runs without.  [default: the bundle's]",
+        ),
         click.option(
             "--batch",
             type=click.IntRange(min=1),

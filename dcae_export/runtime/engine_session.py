@@ -125,9 +125,11 @@ class EnginePlan:
 
     def _open_built(self, folder: Path | None, open_graph: OpenGraph) -> "InferenceSession":
         if folder is None:
+            sizes = ", ".join(f"{name} {one.best}" for name, one in self.axes.items()) or "its size"
             raise ProviderError(
-                f"tensorrt: no engine of {self.key.graph} for this size, GPU and version; "
-                "dcae engine build makes it, with the same --size and --engine-cache"
+                f"tensorrt: no engine of {self.key.graph} for {sizes}, this GPU and version; dcae engine build makes "
+                "it, with the --size, --guidance, --cuda-graph and options of engines of this run, and its pictures "
+                "at a time as --batch"
             )
         return open_graph(self.options.onnxruntime_providers(), folder / CONTEXT_NAME)
 

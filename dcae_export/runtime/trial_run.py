@@ -13,7 +13,12 @@ _DEFAULT_SIDE = 512
 
 
 def trial_axes(
-    manifest: Manifest, name: GraphName, *, size: tuple[int, int] | None, batch: int
+    manifest: Manifest,
+    name: GraphName,
+    *,
+    size: tuple[int, int] | None,
+    batch: int,
+    guidance: float | None = None,
 ) -> dict[str, int]:
     """The named axes of a graph for pictures of a size; a guided transformer has two rows for each picture.
 
@@ -22,6 +27,8 @@ def trial_axes(
         name: The graph.
         size: (height, width) in pixels; None is the size that the transformer was trained on, or 512.
         batch: Pictures at a time.
+        guidance: The guidance weight, as in ``Pipeline.generate``: 1 runs one row for each picture, None is the
+            bundle's default.
 
     Raises:
         UsageError: The graph does not run at this size or batch.
@@ -31,8 +38,7 @@ def trial_axes(
     height, width = _size(manifest) if size is None else size
     if height % factor or width % factor:
         raise UsageError(f"{width}x{height}: sides are multiples of {factor}")
-    is_guided = manifest.conditioning is not None and manifest.conditioning.num_classes is not None
-    rows = batch * 2 if name == "transformer" and is_guided else batch
+    rows = batch * 2 if name == "transformer" and _is_guided(manifest, guidance) else batch
     wanted = {"batch": rows, "height": height // factor, "width": width // factor}
     axes = {axis: wanted[axis] for axis in graph.ranges}
     latent = graph.outputs[0] if name == "encoder" else graph.inputs[0]
@@ -59,6 +65,14 @@ def trial_inputs(graph: Graph, axes: Mapping[str, int]) -> dict[str, NDArray[np.
         else:
             inputs[port.name] = np.zeros(shape, port.dtype)
     return inputs
+
+
+def _is_guided(manifest: Manifest, guidance: float | None) -> bool:
+    if manifest.conditioning is None or manifest.conditioning.num_classes is None:
+        return False
+    if guidance is None and manifest.samplers is not None:
+        guidance = manifest.samplers.default_guidance
+    return guidance != 1
 
 
 def _size(manifest: Manifest) -> tuple[int, int]:

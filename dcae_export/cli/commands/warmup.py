@@ -44,6 +44,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     bundle: str,
     size: tuple[int, int] | None,
     batch: int,
+    guidance: float | None,
     provider: ProviderChoice,
     threads: int | None,
     verify_hashes: bool,
@@ -60,7 +61,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         print_note("--no-verify: the hashes of the bundle's files are not checked")
     options = provider.resolve()
     opened = Bundle.open(locate_bundle(bundle), verify_hashes=verify_hashes)
-    warmed = _warm_all(opened, options, size=size, batch=batch, threads=threads)
+    warmed = _warm_all(opened, options, size=size, batch=batch, guidance=guidance, threads=threads)
     if as_json:
         print_json(
             {
@@ -100,6 +101,7 @@ def _warm_all(
     *,
     size: tuple[int, int] | None,
     batch: int,
+    guidance: float | None,
     threads: int | None,
 ) -> list[_Warmed]:
     from dcae_export.runtime.device_memory import free_on_gpu
@@ -112,7 +114,7 @@ def _warm_all(
         for name in bundle.manifest.graphs:
             progress.stage(f"{name}: {stage}")
             files = bundle.check_graph(name)
-            axes = trial_axes(bundle.manifest, name, size=size, batch=batch)
+            axes = trial_axes(bundle.manifest, name, size=size, batch=batch, guidance=guidance)
             free = free_on_gpu(options)
             begun_s = time.monotonic()
             session = Session(files, provider=options, threads=threads, axes=axes)

@@ -8,6 +8,8 @@ from generation_factory import GRID, fix_sizes, write_generating_bundle
 
 from dcae_export.bundle.reader import Bundle
 from dcae_export.errors import UsageError
+from dcae_export.runtime import autoencoder, pipeline
+from dcae_export.runtime.pipeline import Pipeline
 from dcae_export.runtime.session import Session
 from dcae_export.runtime.trial_run import trial_axes, trial_inputs
 
@@ -22,6 +24,34 @@ def test_both_halves_of_guidance_are_rows(path):
     wanted = {"height": 3, "width": 5}
     assert trial_axes(manifest, "decoder", size=(6, 10), batch=2) == {"batch": 2, **wanted}
     assert trial_axes(manifest, "transformer", size=(6, 10), batch=2) == {"batch": 4, **wanted}
+
+
+@pytest.mark.parametrize("guidance", [None, 1.0, 2.5])
+def test_the_axes_are_those_that_generating_opens_the_graphs_for(path, monkeypatch, guidance):
+    opened = {}
+
+    class Watched(Session):
+        def __init__(self, files, **options) -> None:
+            opened[files.path.stem] = dict(options["axes"])
+            super().__init__(files, **options)
+
+    for module in (pipeline, autoencoder):
+        monkeypatch.setattr(module, "Session", Watched)
+    Pipeline.open(path).generate([1], size=(4, 6), guidance=guidance)
+    manifest = Bundle.open(path).manifest
+    assert opened == {
+        name: trial_axes(manifest, name, size=(4, 6), batch=1, guidance=guidance)
+        for name in ("decoder", "transformer")
+    }
+    assert opened["transformer"]["batch"] == (1 if guidance == 1 else 2)
+
+
+def test_a_bundle_that_is_not_guided_by_default_has_one_row(path):
+    edit_manifest(path, lambda content: content["samplers"].update(default_guidance=1))
+    manifest = Bundle.open(path).manifest
+    for guidance, rows in ((None, 1), (1.5, 2)):
+        axes = trial_axes(manifest, "transformer", size=None, batch=1, guidance=guidance)
+        assert axes["batch"] == rows
 
 
 def test_without_a_size_it_is_that_of_the_training(path):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     name="build",
     examples=(
         "dcae engine build BUNDLE --size 2048",
+        "dcae engine build BUNDLE --size 2048 --guidance 1",
         "dcae generate BUNDLE --provider tensorrt --engine-precision graph --out picture.png",
     ),
 )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How long to look for fast kernels.",
 )
+@click.option("--cuda-graph", is_flag=True, help="For runs with --cuda-graph: of one batch alone.")
 @click.option("--wait", is_flag=True, help="Wait for another build to end.")
 @json_option
 def command(  # noqa: PLR0913 - one argument for each option
@@ -55,10 +57,12 @@ def command(  # noqa: PLR0913 - one argument for each option
     bundle: str,
     size: tuple[int, int] | None,
     batch: int,
+    guidance: float | None,
     gpu: int,
     engine_cache: Path | None,
     workspace: int | None,
     builder_level: int,
+    cuda_graph: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -75,9 +79,10 @@ def command(  # noqa: PLR0913 - one argument for each option
         workspace=workspace,
         builder_level=builder_level,
         engine_cache=engine_cache,
+        cuda_graph=cuda_graph,
     )
     opened = Bundle.open(locate_bundle(bundle))
-    built = _build_all(opened, options, size=size, batch=batch, wait=wait)
+    built = _build_all(opened, options, size=size, batch=batch, guidance=guidance, wait=wait)
     if as_json:
         print_json({"bundle": bundle, "engines": {name: str(path) for name, path in built.items()}})
         return
@@ -92,6 +97,7 @@ def _build_all(
     *,
     size: tuple[int, int] | None,
     batch: int,
+    guidance: float | None,
     wait: bool,
 ) -> dict[str, Path]:
     from dcae_export.runtime.engine_build import build_engine
@@ -106,7 +112,7 @@ def _build_all(
     built: dict[str, Path] = {}
     with Progress("building", steps=len(bundle.manifest.graphs)) as progress:
         for name in bundle.manifest.graphs:
-            axes = trial_axes(bundle.manifest, name, size=size, batch=batch)
+            axes = trial_axes(bundle.manifest, name, size=size, batch=batch, guidance=guidance)
             files = bundle.check_graph(name)
             plan = EnginePlan.of(files, options, axes=axes)
 

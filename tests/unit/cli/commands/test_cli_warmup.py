@@ -4,12 +4,14 @@ import json
 import sys
 
 import pytest
+from bundle_factory import edit_manifest
 from fake_nvidia import FakeMachine, use_machine
 from gaussian_data import UVIT
 from generation_factory import write_generating_bundle
 
 from dcae_export.runtime import shared_libraries
 from dcae_export.runtime.provider import load_onnxruntime
+from dcae_export.runtime.provider_options import AxisProfile
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,17 @@ def test_every_graph_is_opened_and_run_twice(dcae, bundle):
     lines = result.out.splitlines()
     assert lines[0].split("  ")[0] == "graph"
     assert [line.split()[0] for line in lines[1:]] == ["decoder", "transformer"]
+
+
+def test_a_run_without_guidance_is_tried_as_one(dcae, tmp_path):
+    narrow = write_generating_bundle(tmp_path / "bundle", UVIT, "ddim:3")
+    edit_manifest(
+        narrow, lambda content: content["graphs"]["transformer"]["ranges"]["batch"].update(max=2)
+    )
+    assert dcae("warmup", narrow, "--batch", "2", "--guidance", "1").status == 0
+    result = dcae("warmup", narrow, "--batch", "2")
+    assert result.status == 2
+    assert "transformer: batch is 4" in result.err
 
 
 def test_the_times_are_json_too(dcae, bundle):
@@ -66,3 +79,20 @@ def test_an_engine_is_built_with_tensorrts_python_package_only(dcae, bundle, mon
     result = dcae("engine", "build", bundle, "--engine-cache", tmp_path / "cache")
     assert result.status == 5
     assert "TensorRT's Python package is missing" in result.err
+
+
+def test_an_engine_is_built_for_the_runs_that_the_options_say(dcae, bundle, monkeypatch, tmp_path):
+    with_gpu_build(monkeypatch, FakeMachine())
+    monkeypatch.setattr("dcae_export.runtime.engine_key.built_for_cuda", lambda: "13.0")
+    plans = {}
+
+    def build(plan, **_):
+        plans[plan.files.path.stem] = plan
+        return tmp_path
+
+    monkeypatch.setattr("dcae_export.runtime.engine_build.build_engine", build)
+    options = ("--batch", "2", "--guidance", "1", "--cuda-graph", "--size", "4")
+    result = dcae("engine", "build", bundle, "--engine-cache", tmp_path / "cache", *options)
+    assert result.status == 0, result.err
+    assert plans["transformer"].axes["batch"] == AxisProfile(axis="batch", least=2, best=2, most=2)
+    assert plans["transformer"].options.cuda_graph
