@@ -5,6 +5,7 @@ from dcae_export.runtime.library_versions import library_versions
 from dcae_export.runtime.nvidia_gpu import find_driver, find_gpus, free_memory
 
 CPU = "cpu"
+UNREAD = "the driver's NVML does not say what is free of this GPU"
 # ONNX Runtime's wheels for GPUs are built for it.
 _CUDA_MAJOR = 13
 
@@ -39,9 +40,12 @@ class DeviceMemory:
         self._gpu = None if provider == CPU else find_gpus()[0]
         self._free = self._now()
 
-    def peak_bytes(self) -> int:
-        """Bytes since the beginning; other programs must leave the GPU alone."""
-        return peak_bytes() if self._gpu is None else self._free - self._now()
+    def peak_bytes(self) -> int | None:
+        """Bytes since the beginning; other programs must leave the GPU alone. None where the driver does not say."""
+        if self._gpu is None:
+            return peak_bytes()
+        now = self._now()
+        return None if self._free is None or now is None else self._free - now
 
-    def _now(self) -> int:
-        return 0 if self._gpu is None else free_memory(self._gpu) or 0
+    def _now(self) -> int | None:
+        return None if self._gpu is None else free_memory(self._gpu)

@@ -984,7 +984,9 @@ def _gpu_text(cell: Entry | None) -> str:
     texts = [
         f"{1000 * _number(cell['latency_seconds']):.2f} ms",
         f"{_number(cell['best_images_per_second']):.2f}/s at {cell['best_batch']}",
-        f"{_number(cell['peak_bytes']) / 2**30:.2f} GiB",
+        "memory not measured"
+        if cell["peak_bytes"] is None
+        else f"{_number(cell['peak_bytes']) / 2**30:.2f} GiB",
     ]
     if "share_of_products" in cell:
         texts.append(f"{_number(cell['share_of_products']):.0%}")

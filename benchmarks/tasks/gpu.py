@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gpu_device import CPU, DeviceMemory, describe_device
+from benchmarks.gpu_device import CPU, UNREAD, DeviceMemory, describe_device
 from benchmarks.tasks.gpu_networks import (
     GRAPH_RECORD,
     Inputs,
@@ -184,7 +184,7 @@ def measure_network(
         "first_seconds": first,
         "latency_seconds": statistics.median(latency),
         "runs": len(latency),
-        "peak_bytes": memory.peak_bytes(),
+        **_peak(memory, "peak_bytes"),
     }
     rates = _throughput(opened, network, batches, {1: 1 / statistics.median(latency)})
     best = max(rates, key=lambda batch: rates[batch])
@@ -193,7 +193,7 @@ def measure_network(
         "images_per_second": {str(batch): rate for batch, rate in rates.items()},
         "best_batch": best,
         "best_images_per_second": rates[best],
-        "peak_bytes_of_batches": memory.peak_bytes(),
+        **_peak(memory, "peak_bytes_of_batches"),
     }
 
 
@@ -212,7 +212,7 @@ def measure_image(
     size = (int(str(network["side"])),) * 2
     first = _timed(lambda: pipeline.generate([LABEL], size=size))
     single = [_timed(lambda: pipeline.generate([LABEL], size=size)) for _ in range(runs)]
-    peak = memory.peak_bytes()
+    peak = _peak(memory, "peak_bytes")
     several = [LABEL] * images
     pipeline.generate(several, size=size)
     batch = [_timed(lambda: pipeline.generate(several, size=size)) for _ in range(runs)]
@@ -220,10 +220,10 @@ def measure_image(
         "sampler": bundle.manifest.samplers.default,
         "first_seconds": first,
         "latency_seconds": statistics.median(single),
-        "peak_bytes": peak,
+        **peak,
         "best_batch": images,
         "best_images_per_second": images / statistics.median(batch),
-        "peak_bytes_of_batches": memory.peak_bytes(),
+        **_peak(memory, "peak_bytes_of_batches"),
     }
 
 
@@ -317,6 +317,11 @@ def _flags(contestant: dict[str, object]) -> dict[str, bool]:
     options = contestant["options"]
     assert isinstance(options, list)
     return {str(name): True for name in options}
+
+
+def _peak(memory: DeviceMemory, name: str) -> dict[str, object]:
+    peak = memory.peak_bytes()
+    return {name: peak} if peak is not None else {name: None, "memory_not_measured": UNREAD}
 
 
 def _off(found: NDArray[np.float32], reference: Path) -> float:

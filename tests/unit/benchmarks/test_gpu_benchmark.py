@@ -1,6 +1,7 @@
 """What the GPU benchmark measures, in which order, and what it writes where nothing can be run."""
 
 import pytest
+from fake_nvidia import FakeMachine, use_machine
 
 from benchmarks.artifacts import Artifacts
 from benchmarks.gpu import (
@@ -19,6 +20,7 @@ from benchmarks.gpu import (
     columns,
     gpu_cases,
 )
+from benchmarks.gpu_device import DeviceMemory
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
 from benchmarks.tasks.gpu import inputs_of
@@ -156,3 +158,20 @@ def test_a_figure_stands_with_its_batch_its_memory_and_its_share(tmp_path):
     measured.results.put("decode", f"{case} | {REFERENCE.name}", cell)
     text = markdown(read_document(tmp_path / "gpu.json"))
     assert "| f64, decode 512 | 12.50 ms; 160.00/s at 8; 1.00 GiB; 25% |" in text
+
+
+def test_memory_that_the_driver_does_not_tell_is_not_a_number(tmp_path, monkeypatch):
+    machine = use_machine(monkeypatch, FakeMachine())
+    memory = DeviceMemory("cuda")
+    machine.free -= 2**20
+    assert memory.peak_bytes() == 2**20
+    machine.absent.add("libnvidia-ml.so.1")
+    # Neither what was free before nor what is now may be missing.
+    assert memory.peak_bytes() is None
+    later = DeviceMemory("cuda")
+    machine.absent.clear()
+    assert later.peak_bytes() is None
+    measured = benchmark(tmp_path)
+    cell = {"latency_seconds": 1, "best_images_per_second": 1, "best_batch": 1, "peak_bytes": None}
+    measured.results.put("decode", f"{CASES[1]} | {REFERENCE.name}", cell)
+    assert "1.00/s at 1; memory not measured |" in markdown(read_document(tmp_path / "gpu.json"))
