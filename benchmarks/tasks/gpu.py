@@ -175,7 +175,7 @@ def measure_network(
     run = opened.prepare(inputs_of(network, images=1))
     run()
     first = time.perf_counter() - start
-    off = _off(opened.result(), Path(reference))
+    off = difference_from_reference(opened.result(), Path(reference))
     if not off <= SAME:
         raise ValueError(f"differs from PyTorch in float32: relative L2 {off:.1e}")
     latency = _seconds(run)
@@ -324,9 +324,19 @@ def _peak(memory: DeviceMemory, name: str) -> dict[str, object]:
     return {name: peak} if peak is not None else {name: None, "memory_not_measured": UNREAD}
 
 
-def _off(found: NDArray[np.float32], reference: Path) -> float:
+def difference_from_reference(found: NDArray[np.float32], reference: Path) -> float:
+    """The relative L2 of an output to the array at ``reference``, which it becomes where there is none.
+
+    Raises:
+        ValueError: It is not finite; nothing is written.
+    """
+    if not np.isfinite(found).all():
+        raise ValueError("the output is not finite")
     if not reference.exists():
-        np.save(reference, found)
+        partial = reference.with_name(f"{reference.name}.partial")
+        with partial.open("wb") as file:
+            np.save(file, found)
+        partial.replace(reference)
     expected = np.load(reference)
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 

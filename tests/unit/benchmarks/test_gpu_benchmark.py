@@ -1,5 +1,6 @@
 """What the GPU benchmark measures, in which order, and what it writes where nothing can be run."""
 
+import numpy as np
 import pytest
 from fake_nvidia import FakeMachine, use_machine
 
@@ -23,7 +24,7 @@ from benchmarks.gpu import (
 from benchmarks.gpu_device import DeviceMemory
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
-from benchmarks.tasks.gpu import inputs_of
+from benchmarks.tasks.gpu import difference_from_reference, inputs_of
 from benchmarks.tasks.gpu_networks import provider_options
 from dcae_export.runtime.provider_options import CpuOptions, CudaOptions, TensorRtOptions
 
@@ -175,3 +176,23 @@ def test_memory_that_the_driver_does_not_tell_is_not_a_number(tmp_path, monkeypa
     cell = {"latency_seconds": 1, "best_images_per_second": 1, "best_batch": 1, "peak_bytes": None}
     measured.results.put("decode", f"{CASES[1]} | {REFERENCE.name}", cell)
     assert "1.00/s at 1; memory not measured |" in markdown(read_document(tmp_path / "gpu.json"))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_reference_is_finite_and_whole_or_not_there(tmp_path, monkeypatch, wrong):
+    reference = tmp_path / "decode.npy"
+    with pytest.raises(ValueError, match="not finite"):
+        difference_from_reference(np.array([1, wrong], np.float32), reference)
+
+    def end_within(file, array):
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", end_within)
+        with pytest.raises(KeyboardInterrupt):
+            difference_from_reference(np.ones(2, np.float32), reference)
+    assert not reference.exists()
+    assert difference_from_reference(np.array([3, 4], np.float32), reference) == 0
+    assert difference_from_reference(np.array([3, 3], np.float32), reference) == pytest.approx(0.2)
+    assert [path.name for path in tmp_path.iterdir()] == ["decode.npy"]
