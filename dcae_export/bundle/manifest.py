@@ -207,7 +207,7 @@ class Graph(Record):
     outputs: Items[Port]
     ranges: dict[AxisName, AxisRange]
 
-    def outside(self, axes: dict[str, int]) -> AxisName | None:
+    def outside(self, axes: Mapping[str, int]) -> AxisName | None:
         """The first named axis whose value in ``axes`` is out of its range; None where all fit."""
         for name, bounds in self.ranges.items():
             if not bounds.min <= axes[name] <= bounds.max:

@@ -141,12 +141,13 @@ class Session:
         """The graph with its inputs and outputs on the device, for nobody else while the block runs.
 
         Args:
-            axes: A value for each named axis, within its range.
+            axes: A value for each named axis.
 
         Raises:
-            UsageError: The engine was built for others.
+            UsageError: One is out of the graph's range, or the engine was built for others.
             ResourceError: They, or the activations, do not fit in memory.
         """
+        self._require_range(axes)
         self._require_axes(axes)
         self._require_memory(axes)
         with self._bound.take(axes) as graph:
@@ -206,6 +207,14 @@ class Session:
             graph.run()
             return {name: value.numpy() for name, value in graph.outputs.items()}
 
+    def _require_range(self, axes: Mapping[str, int]) -> None:
+        axis = self.graph.outside(axes)
+        if axis is not None:
+            bounds = self.graph.ranges[axis]
+            raise UsageError(
+                f"{self.name}: {axis} is {axes[axis]}, the graph takes {bounds.min} to {bounds.max}"
+            )
+
     def _require_axes(self, axes: Mapping[str, int]) -> None:
         if not self.takes(axes):
             raise UsageError(
@@ -235,12 +244,7 @@ class Session:
                 raise UsageError(
                     f"{self.name}: {port.name} has shape {_shape_text(port)}, got {list(array.shape)}"
                 )
-        axis = self.graph.outside(axes)
-        if axis is not None:
-            bounds = self.graph.ranges[axis]
-            raise UsageError(
-                f"{self.name}: {axis} is {axes[axis]}, the graph takes {bounds.min} to {bounds.max}"
-            )
+        self._require_range(axes)
         return axes
 
     def _translate(self, error: Exception, what: str) -> DcaeError:

@@ -299,6 +299,14 @@ def test_a_bound_graph_reads_what_was_written_and_has_the_bits_of_a_run(session)
             given, expected = -given, session.run({"latent": -given})["image"]
 
 
+def test_a_bound_graph_is_for_sizes_that_the_graph_takes(session):
+    with (
+        pytest.raises(UsageError, match="batch is 9, the graph takes 1 to 8"),
+        session.bound({"batch": 9, "height": 2, "width": 2}),
+    ):
+        pass
+
+
 def test_recorded_graphs_keep_their_places_and_nobody_shares_one(session):
     graphs = BoundGraphs(
         session._session, session.graph, device=session.device, records=True, failure=AssertionError
