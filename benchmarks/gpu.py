@@ -384,8 +384,8 @@ class GpuBenchmark:
         steps: dict[str, object] = {}
         for one in pair:
             own = Pair(transformer=one.name, autoencoder=one.autoencoder)
-            alone = own not in whole_pairs(PAIRS)
-            case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE, alone=alone)
+            # A bundle's transformer does not take as many rows.
+            case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE, alone=True)
             # Both halves of an image are rows of the batch.
             batch = STEP_BATCHES.get((one.name, one.autoencoder), GUIDED_BATCH) // GUIDED_BATCH
             if not self._reference(case).exists():

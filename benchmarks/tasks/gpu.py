@@ -32,6 +32,8 @@ WORTH_DOUBLING = 1.03
 SAME = 0.2
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "failed to allocate", "bad alloc")
 LABEL = 3
+# The most of a published batch, both halves of guidance counted; a bundle's transformer takes 128.
+MOST_ROWS = 2048
 
 
 class Network(Protocol):
@@ -113,7 +115,7 @@ def export_bundle(
 def export_transformer(
     folder: str, autoencoder: str, transformer: str, side: int, precision: str
 ) -> dict[str, object]:
-    """The transformer alone, of a bundle that need not exist."""
+    """The transformer alone, of a bundle that need not exist, for batches as large as the published ones."""
     graph_export = importlib.import_module("dcae_export.export.graph_export")
     job = importlib.import_module("dcae_export.export.transformer_job")
     source = importlib.import_module("dcae_export.models.source")
@@ -121,12 +123,14 @@ def export_transformer(
     options = _options(transformer, autoencoder, side, precision)
     partial = Path(f"{folder}.partial")
     partial.mkdir(parents=True, exist_ok=True)
+    narrow = job.transformer_job(
+        source.resolve_transformer("random:0", name=transformer, autoencoder=autoencoder),
+        options,
+        torch_networks.autoencoder_config(autoencoder),
+    )
+    rows = narrow.ranges["batch"].model_copy(update={"max": MOST_ROWS})
     exported = graph_export.export_graph(
-        job.transformer_job(
-            source.resolve_transformer("random:0", name=transformer, autoencoder=autoencoder),
-            options,
-            torch_networks.autoencoder_config(autoencoder),
-        ),
+        dataclasses.replace(narrow, ranges={**narrow.ranges, "batch": rows}),
         partial,
         options,
         model_id="0" * 64,

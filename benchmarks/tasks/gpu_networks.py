@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dcae_export.bundle.manifest import Graph
 from dcae_export.bundle.reader import Bundle, GraphFiles
+from dcae_export.files.sha256 import sha256
 from dcae_export.runtime.provider_options import (
     CpuOptions,
     CudaOptions,
@@ -80,5 +81,18 @@ def open_onnx(files: Path, part: str, provider: str, options: dict[str, bool]) -
     graph = Graph.model_validate_json(record.read_text(encoding="utf-8"))
     path = files / f"{name}.onnx"
     data = tuple(files / one for one in graph.data)
-    alone = GraphFiles(model=path.read_bytes(), path=path, data=data, graph=graph)
+    alone = GraphFiles(
+        model=path.read_bytes(),
+        path=path,
+        data=data,
+        graph=graph,
+        # An engine is kept under them.
+        digests=tuple(_digest(one) for one in (path, *data)),
+        has_verified_digests=True,
+    )
     return OnnxNetwork(alone, chosen)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return sha256(file)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from fake_nvidia import FakeMachine, use_machine
+from gaussian_data import UVIT
+from generation_factory import write_generating_bundle
 
 from benchmarks.artifacts import Artifacts
 from benchmarks.gpu import (
@@ -24,8 +26,11 @@ from benchmarks.gpu import (
 from benchmarks.gpu_device import DeviceMemory
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
-from benchmarks.tasks.gpu import difference_from_reference, inputs_of
-from benchmarks.tasks.gpu_networks import provider_options
+from benchmarks.tasks.gpu import MOST_ROWS, difference_from_reference, inputs_of
+from benchmarks.tasks.gpu_networks import GRAPH_RECORD, open_onnx, provider_options
+from dcae_export.bundle.reader import Bundle
+from dcae_export.runtime import engine_key
+from dcae_export.runtime.engine_session import EnginePlan
 from dcae_export.runtime.provider_options import CpuOptions, CudaOptions, TensorRtOptions
 
 CASES = gpu_cases(PAIRS, PARTS, (512, 1024))
@@ -90,6 +95,7 @@ def test_the_headline_has_the_published_batches():
     for compressed, baseline, _ in STEP_PAIRS:
         assert (compressed.name, compressed.autoencoder) in STEP_BATCHES
         assert (baseline.name, baseline.autoencoder) in STEP_BATCHES
+    assert max(STEP_BATCHES.values()) == MOST_ROWS
     # Four times the tokens of an image, and a quarter of the images.
     assert STEP_BATCHES["dit-xl", "f32"] == 4 * STEP_BATCHES["dit-xl", "sd-f8"]
 
@@ -196,3 +202,19 @@ def test_a_reference_is_finite_and_whole_or_not_there(tmp_path, monkeypatch, wro
     assert difference_from_reference(np.array([3, 4], np.float32), reference) == 0
     assert difference_from_reference(np.array([3, 3], np.float32), reference) == pytest.approx(0.2)
     assert [path.name for path in tmp_path.iterdir()] == ["decode.npy"]
+
+
+def test_a_transformer_alone_has_an_engine_of_its_own_files(tmp_path, monkeypatch):
+    use_machine(monkeypatch, FakeMachine())
+    monkeypatch.setattr(engine_key, "built_for_cuda", lambda: "13.0")
+    alone = write_generating_bundle(tmp_path / "bundle", UVIT, "ddim:3")
+    files = Bundle.open(alone).check_graph("transformer")
+    (alone / GRAPH_RECORD).write_text(files.graph.model_dump_json(), encoding="utf-8")
+    found = open_onnx(alone, "step", "tensorrt", {})._files
+    assert found.digests == files.digests
+    options = TensorRtOptions(engine_cache=tmp_path / "cache")
+    axes = {"batch": 2, "height": 2, "width": 2}
+    key = EnginePlan.of(found, options, axes=axes).key
+    found.path.write_bytes(found.model + b"\0")
+    changed = open_onnx(alone, "step", "tensorrt", {})._files
+    assert EnginePlan.of(changed, options, axes=axes).key != key
