@@ -40,6 +40,10 @@ HEADLINE_SIDE = 512
 TRAINING_TOKENS = 262144
 
 
+class MissingReferenceError(Exception):
+    """What a contestant is held to is not there yet."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contestant:
     """A column: what runs a network, in which precision, with which options.
@@ -203,7 +207,7 @@ def gpu_cases(pairs: Sequence[Pair], parts: Sequence[str], sizes: Sequence[int])
 class GpuBenchmark:
     """Where cells come from and go to.
 
-    ``seconds`` is how long new cells are begun; ``batches`` and ``runs`` are those of a measurement. ``absent`` says
+    What could not be run in an earlier call is tried again by ``retry``. ``seconds`` is how long new cells are begun; ``batches`` and ``runs`` are those of a measurement. ``absent`` says
     why nothing can be run here at all. ``least_side`` is that of the bundles whose encoders and decoders run at all sizes.
     """
 
@@ -220,6 +224,7 @@ class GpuBenchmark:
     begun: float = field(default_factory=time.monotonic, init=False)
     failed: dict[str, WorkerError] = field(default_factory=dict, init=False)
     described: dict[str, dict[str, object]] = field(default_factory=dict, init=False)
+    later: list[Callable[[], None]] = field(default_factory=list, init=False)
 
     def measure(self, cases: Sequence[GpuCase]) -> None:
         """Every contestant of every case, the peak of matrix products before them."""
@@ -227,6 +232,7 @@ class GpuBenchmark:
             "products",
             "square",
             lambda: self._call("measure products", provider=self.provider, side=self.product_side),
+            is_basis=True,
         )
         for case in cases:
             for contestant in self.contestants:
@@ -296,15 +302,53 @@ class GpuBenchmark:
         """Whether no new cell is begun."""
         return self.seconds is not None and time.monotonic() - self.begun > self.seconds
 
+    def retry(self) -> None:
+        """What failed in an earlier call, or had no reference in this one; after all that was never tried."""
+        later = self.later.copy()
+        self.later.clear()
+        for run in later:
+            run()
+
     def _cell(
-        self, section: str, key: str, measure: Measurement, *, published: float | None = None
+        self,
+        section: str,
+        key: str,
+        measure: Measurement,
+        *,
+        published: float | None = None,
+        is_basis: bool = False,
     ) -> None:
-        if self.is_over or not self.results.wants(section, key):
+        """Measure what is not held; ``is_basis`` is what others build on, which is tried again at once."""
+
+        def run() -> None:
+            self._run_cell(section, key, measure, published=published, again=run)
+
+        has_failed = "not_run" in self.results.held(section, key)
+        if has_failed and not is_basis:
+            self.later.append(run)
+        elif not self.is_over and (has_failed or self.results.wants(section, key)):
+            run()
+
+    def _run_cell(
+        self,
+        section: str,
+        key: str,
+        measure: Measurement,
+        *,
+        published: float | None,
+        again: Callable[[], None],
+    ) -> None:
+        if self.is_over:
             return
         cell: dict[str, object] = {"not_run": self.absent}
         try:
             if self.absent is None:
                 cell = measure()
+        except MissingReferenceError as error:
+            # No finding about the contestant: the next call is to try it.
+            print(f"{section} {key}: {error}", flush=True)
+            self.later.append(again)
+            return
         except (WorkerError, DcaeError) as error:
             cell = {"not_run": str(error)}
         if published is not None:
@@ -328,7 +372,7 @@ class GpuBenchmark:
                 runs=self.runs,
             )
         if contestant.name != REFERENCE.name and not self._reference(case).exists():
-            raise WorkerError(f"{REFERENCE.name} has not run, so there is nothing to hold it to")
+            raise MissingReferenceError(f"waits for {REFERENCE.name}, which it is held to")
         network = self._described(case)
         cell = self._network(case, contestant, batches=self._batches(contestant))
         return {

@@ -100,6 +100,13 @@ class Results:
         self._document = {name: self._document[name] for name in SETTING}
         self.put(section, key, cell)
 
+    def held(self, section: str, key: str) -> dict[str, object]:
+        """The cell that an earlier call has left; empty where there is none, or none is to be kept."""
+        if self._again:
+            return {}
+        entry = self._document.get(section, {}).get(key)
+        return {} if entry is None else entry["cell"]
+
     def wants(self, section: str, key: str) -> bool:
         """Whether a cell is to be measured; says so where an earlier one is kept."""
         cell = self._document.get(section, {}).get(key)
@@ -119,4 +126,5 @@ class Results:
         partial = self._path.with_name(f"{self._path.name}.partial")
         partial.write_text(json.dumps(self._document, indent=2) + "\n", encoding="utf-8")
         partial.replace(self._path)
-        print(f"{section} {key}: measured", flush=True)
+        state = "not run" if isinstance(cell, Mapping) and "not_run" in cell else "measured"
+        print(f"{section} {key}: {state}", flush=True)

@@ -635,6 +635,7 @@ def gpu(  # noqa: PLR0913 - one argument for each option
         benchmark.measure_headline()
     if "training" in parts and not left_out:
         benchmark.measure_training()
+    benchmark.retry()
     print_tables(results.document, Console())
     out.with_suffix(".md").write_text(markdown(results.document) + "\n", encoding="utf-8")
     click.echo(f"table: {out.with_suffix('.md')}")

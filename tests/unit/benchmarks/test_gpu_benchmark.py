@@ -24,6 +24,7 @@ from benchmarks.gpu import (
     gpu_cases,
 )
 from benchmarks.gpu_device import DeviceMemory
+from benchmarks.process import WorkerError
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
 from benchmarks.tasks.gpu import MOST_ROWS, difference_from_reference, inputs_of
@@ -145,11 +146,56 @@ def test_no_cell_is_begun_when_the_time_is_over_and_the_next_run_goes_on(tmp_pat
     over.measure(CASES[:1])
     assert over.is_over
     assert not (tmp_path / "gpu.json").exists()
-    benchmark(tmp_path, contestants=CONTESTANTS[:1]).measure(CASES[:1])
+    first = benchmark(tmp_path, contestants=CONTESTANTS[:1])
+    first.results.put("products", "square", {"fp32": 1e12})
+    first.results.put(CASES[0].part, f"{CASES[0]} | {REFERENCE.name}", {"latency_seconds": 1})
+    first.measure(CASES[:1])
     capsys.readouterr()
     benchmark(tmp_path, contestants=CONTESTANTS[:2]).measure(CASES[:1])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.rpartition(": ")[2] for line in lines] == ["kept", "kept", "measured"]
+    assert [line.rpartition(": ")[2] for line in lines] == ["kept", "kept", "not run"]
+
+
+def test_what_failed_is_tried_again_by_the_next_call_after_what_was_never_tried(
+    tmp_path, monkeypatch, capsys
+):
+    benchmark(tmp_path, contestants=CONTESTANTS[1:2]).measure(CASES[:1])
+    capsys.readouterr()
+    here = benchmark(tmp_path, contestants=CONTESTANTS[:3], absent=None)
+    reference = here._reference(CASES[0])
+
+    def call(_: GpuBenchmark, task: str, **arguments: object) -> dict[str, object]:
+        if task == "measure gpu network":
+            reference.touch()
+        return {"best_images_per_second": 1, "operations": 1, "fp32": 1e12}
+
+    monkeypatch.setattr(GpuBenchmark, "_call", call)
+    here.measure(CASES[:1])
+    here.retry()
+    lines = capsys.readouterr().out.splitlines()
+    # What shares are of is there before any.
+    assert lines[0] == "products square: measured"
+    assert [line.partition(" | ")[2] for line in lines[1:]] == [
+        "eager fp32: measured",
+        "eager bf16: measured",
+        "eager fp16: measured",
+    ]
+    here.measure(CASES[:1])
+    assert capsys.readouterr().out.count(": kept") == 4
+
+
+def test_what_has_no_reference_yet_is_not_stored(tmp_path, monkeypatch, capsys):
+    here = benchmark(tmp_path, contestants=CONTESTANTS[:2], absent=None)
+
+    def call(_: GpuBenchmark, task: str, **arguments: object) -> dict[str, object]:
+        raise WorkerError("out of memory")
+
+    monkeypatch.setattr(GpuBenchmark, "_call", call)
+    here.measure(CASES[:1])
+    here.retry()
+    assert capsys.readouterr().out.count("waits for eager fp32") == 2
+    cells = read_document(tmp_path / "gpu.json")[CASES[0].part]
+    assert list(cells) == [f"{CASES[0]} | {REFERENCE.name}"]
 
 
 def test_a_figure_stands_with_its_batch_its_memory_and_its_share(tmp_path):
