@@ -4,8 +4,9 @@ Each contestant of each case is a fresh process and a cell of its own, so a run 
 What cannot be run has the reason in place of its figures.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +23,8 @@ CPU, CUDA = "cpu", "cuda"
 CUDA_GRAPHS = "reduce-overhead"
 PARTS = ("encode", "decode", "step", "image")
 SEPARATOR = " | "
-Measurement = Callable[[], dict[str, object]]
+# In place of a cell's figures, and beside those that there are so far, with the reason.
+NOT_RUN, UNFINISHED = "not_run", "unfinished"
 BATCHES = (2, 4, 8, 16, 32, 64)
 # Each batch is compiled anew.
 COMPILED_BATCHES = (8,)
@@ -42,6 +44,40 @@ TRAINING_TOKENS = 262144
 
 class MissingReferenceError(Exception):
     """What a contestant is held to is not there yet."""
+
+
+class TimeIsOverError(Exception):
+    """The rest of a cell is left to the next call."""
+
+
+@dataclass(kw_only=True, slots=True)
+class SoFar:
+    """What has been found of a cell, by an earlier call or by this one."""
+
+    found: dict[str, object]
+    keep: Callable[[dict[str, object]], None]
+
+    def grow(self, found: dict[str, object]) -> None:
+        """Write what has been found by now to the file.
+
+        Raises:
+            TimeIsOverError: The call is to end.
+        """
+        self.found = found
+        self.keep(found)
+
+
+Measurement = Callable[[SoFar], dict[str, object]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cell:
+    """A cell and how it is measured; ``added`` stands beside its figures."""
+
+    section: str
+    key: str
+    measure: Measurement
+    added: dict[str, object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,21 +260,25 @@ class GpuBenchmark:
     begun: float = field(default_factory=time.monotonic, init=False)
     failed: dict[str, WorkerError] = field(default_factory=dict, init=False)
     described: dict[str, dict[str, object]] = field(default_factory=dict, init=False)
-    later: list[Callable[[], None]] = field(default_factory=list, init=False)
+    later: list[_Cell] = field(default_factory=list, init=False)
 
     def measure(self, cases: Sequence[GpuCase]) -> None:
         """Every contestant of every case, the peak of matrix products before them."""
         self._cell(
             "products",
             "square",
-            lambda: self._call("measure products", provider=self.provider, side=self.product_side),
+            lambda _: self._call(
+                "measure products", provider=self.provider, side=self.product_side
+            ),
             is_basis=True,
         )
         for case in cases:
             for contestant in self.contestants:
                 key = SEPARATOR.join((str(case), contestant.name))
                 self._cell(
-                    case.part, key, lambda case=case, one=contestant: self._measured(case, one)
+                    case.part,
+                    key,
+                    lambda so_far, case=case, one=contestant: self._measured(case, one, so_far),
                 )
 
     def measure_loops(self, pairs: Sequence[Pair], sizes: Sequence[int]) -> None:
@@ -248,7 +288,7 @@ class GpuBenchmark:
                 self._cell(
                     "loops",
                     f"{pair}, {side}",
-                    lambda pair=pair, side=side: self._call(
+                    lambda _, pair=pair, side=side: self._call(
                         "measure gpu loops",
                         provider=self.provider,
                         files=str(self._bundle(pair, side, "fp32")),
@@ -269,7 +309,9 @@ class GpuBenchmark:
                 self._cell(
                     "headline",
                     key,
-                    lambda pair=(compressed, baseline), one=contestant: self._speed_up(pair, one),
+                    lambda so_far, pair=(compressed, baseline), one=contestant: self._speed_up(
+                        pair, one, so_far
+                    ),
                     published=published,
                 )
 
@@ -284,7 +326,7 @@ class GpuBenchmark:
             self._cell(
                 "training",
                 f"{compressed} against {baseline}",
-                lambda pair=(compressed, baseline): measure_training_pair(
+                lambda _, pair=(compressed, baseline): measure_training_pair(
                     *pair,
                     tokens=tokens,
                     rounds=self.runs,
@@ -306,8 +348,9 @@ class GpuBenchmark:
         """What failed in an earlier call, or had no reference in this one; after all that was never tried."""
         later = self.later.copy()
         self.later.clear()
-        for run in later:
-            run()
+        for cell in later:
+            if not self.is_over:
+                self._run_cell(cell)
 
     def _cell(
         self,
@@ -319,47 +362,56 @@ class GpuBenchmark:
         is_basis: bool = False,
     ) -> None:
         """Measure what is not held; ``is_basis`` is what others build on, which is tried again at once."""
+        cell = _Cell(
+            section=section,
+            key=key,
+            measure=measure,
+            added={} if published is None else {"published_on_h100": published},
+        )
+        was_tried = not {NOT_RUN, UNFINISHED}.isdisjoint(self.results.held(section, key))
+        if was_tried and not is_basis:
+            self.later.append(cell)
+        elif not self.is_over and (was_tried or self.results.wants(section, key)):
+            self._run_cell(cell)
 
-        def run() -> None:
-            self._run_cell(section, key, measure, published=published, again=run)
-
-        has_failed = "not_run" in self.results.held(section, key)
-        if has_failed and not is_basis:
-            self.later.append(run)
-        elif not self.is_over and (has_failed or self.results.wants(section, key)):
-            run()
-
-    def _run_cell(
-        self,
-        section: str,
-        key: str,
-        measure: Measurement,
-        *,
-        published: float | None,
-        again: Callable[[], None],
-    ) -> None:
-        if self.is_over:
-            return
-        cell: dict[str, object] = {"not_run": self.absent}
+    def _run_cell(self, cell: "_Cell") -> None:
+        held = self.results.held(cell.section, cell.key)
+        so_far = SoFar(
+            found={
+                name: value
+                for name, value in held.items()
+                if UNFINISHED in held and name != UNFINISHED and name not in cell.added
+            },
+            keep=lambda found: self._keep(cell, found),
+        )
+        found: dict[str, object] = {NOT_RUN: self.absent}
         try:
             if self.absent is None:
-                cell = measure()
+                found = cell.measure(so_far)
         except MissingReferenceError as error:
             # No finding about the contestant: the next call is to try it.
-            print(f"{section} {key}: {error}", flush=True)
-            self.later.append(again)
+            print(f"{cell.section} {cell.key}: {error}", flush=True)
+            self.later.append(cell)
+            return
+        except TimeIsOverError:
             return
         except (WorkerError, DcaeError) as error:
-            cell = {"not_run": str(error)}
-        if published is not None:
-            cell["published_on_h100"] = published
-        self.results.put(section, key, cell)
+            found = {NOT_RUN: str(error)}
+            if so_far.found:
+                found = {**so_far.found, UNFINISHED: str(error)}
+        self.results.put(cell.section, cell.key, {**found, **cell.added})
 
-    def _measured(self, case: GpuCase, contestant: Contestant) -> dict[str, object]:
+    def _keep(self, cell: "_Cell", found: dict[str, object]) -> None:
+        state = {UNFINISHED: "ended before its last batch"}
+        self.results.put(cell.section, cell.key, {**found, **state, **cell.added})
+        if self.is_over:
+            raise TimeIsOverError
+
+    def _measured(self, case: GpuCase, contestant: Contestant, so_far: SoFar) -> dict[str, object]:
         if contestant.library == "diffusers" and case.part not in ("encode", "decode"):
-            return {"not_run": "diffusers has the autoencoder only"}
+            return {NOT_RUN: "diffusers has the autoencoder only"}
         if contestant.inapplicable is not None:
-            return {"not_run": contestant.inapplicable}
+            return {NOT_RUN: contestant.inapplicable}
         given = contestant.as_arguments()
         if case.part == "image":
             return self._call(
@@ -374,7 +426,7 @@ class GpuBenchmark:
         if contestant.name != REFERENCE.name and not self._reference(case).exists():
             raise MissingReferenceError(f"waits for {REFERENCE.name}, which it is held to")
         network = self._described(case)
-        cell = self._network(case, contestant, batches=self._batches(contestant))
+        cell = self._network(case, contestant, batches=self._batches(contestant), so_far=so_far)
         return {
             **cell,
             "operations": network["operations"],
@@ -382,7 +434,12 @@ class GpuBenchmark:
         }
 
     def _network(
-        self, case: GpuCase, contestant: Contestant, *, batches: Sequence[int]
+        self,
+        case: GpuCase,
+        contestant: Contestant,
+        *,
+        batches: Sequence[int],
+        so_far: SoFar | None = None,
     ) -> dict[str, object]:
         reference = self._reference(case)
         reference.parent.mkdir(parents=True, exist_ok=True)
@@ -392,7 +449,8 @@ class GpuBenchmark:
             side = case.side if case.part == "step" else self.least_side
             precision = contestant.graph_precision
             files = str(self._bundle(case.pair, side, precision, alone=case.alone))
-        return self._call(
+        cell = {} if so_far is None else so_far.found
+        parts = self._parts(
             "measure gpu network",
             contestant=contestant.as_arguments(),
             network=self._described(case),
@@ -400,7 +458,13 @@ class GpuBenchmark:
             files=files,
             batches=list(batches),
             reference=str(reference),
+            held=cell,
         )
+        with contextlib.closing(parts):
+            for cell in parts:
+                if so_far is not None:
+                    so_far.grow(cell)
+        return cell
 
     def _reference(self, case: GpuCase) -> Path:
         """What PyTorch in float32 gives."""
@@ -419,14 +483,17 @@ class GpuBenchmark:
         return COMPILED_BATCHES if contestant.mode is not None else self.batches
 
     def _speed_up(
-        self, pair: tuple[Denoiser, Denoiser], contestant: Contestant
+        self, pair: tuple[Denoiser, Denoiser], contestant: Contestant, so_far: SoFar
     ) -> dict[str, object]:
         """Steps of both at their published batches: images a second of the one by the other's."""
         if contestant.inapplicable is not None:
-            return {"not_run": contestant.inapplicable}
-        rates: list[float] = []
-        steps: dict[str, object] = {}
+            return {NOT_RUN: contestant.inapplicable}
+        held = so_far.found.get("steps", {})
+        assert isinstance(held, dict)
+        steps: dict[str, dict[str, object]] = dict(held)
         for one in pair:
+            if str(one) in steps:
+                continue
             own = Pair(transformer=one.name, autoencoder=one.autoencoder)
             # A bundle's transformer does not take as many rows.
             case = GpuCase(pair=own, part="step", side=HEADLINE_SIDE, alone=True)
@@ -439,13 +506,14 @@ class GpuBenchmark:
             assert isinstance(measured, dict)
             if str(batch) not in measured:
                 raise WorkerError(f"{one}: a batch of {GUIDED_BATCH * batch} rows does not fit")
-            rates.append(float(measured[str(batch)]) / one.evaluations)
             steps[str(one)] = {
                 "rows": GUIDED_BATCH * batch,
-                "images_per_second": rates[-1],
+                "images_per_second": float(measured[str(batch)]) / one.evaluations,
                 "latency_seconds": cell["latency_seconds"],
                 "peak_bytes": cell["peak_bytes_of_batches"],
             }
+            so_far.grow({"steps": dict(steps)})
+        rates = [float(str(steps[str(one)]["images_per_second"])) for one in pair]
         return {"speed_up": rates[0] / rates[1], "steps": steps}
 
     def _described(self, case: GpuCase) -> dict[str, object]:
@@ -470,6 +538,13 @@ class GpuBenchmark:
             raise self.failed[key] from error
 
     def _call(self, task: str, **arguments: object) -> dict[str, object]:
-        cache = {"TORCHINDUCTOR_CACHE_DIR": str(self.artifacts.folder / "inductor")}
-        with WorkerProcess(environment=cache) as worker:
+        with self._worker() as worker:
             return worker.call(task, **arguments)
+
+    def _parts(self, task: str, **arguments: object) -> Generator[dict[str, object]]:
+        with self._worker() as worker:
+            yield from worker.parts(task, **arguments)
+
+    def _worker(self) -> WorkerProcess:
+        cache = {"TORCHINDUCTOR_CACHE_DIR": str(self.artifacts.folder / "inductor")}
+        return WorkerProcess(environment=cache)

@@ -1,10 +1,12 @@
 """A worker process, as its parent sees it."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,15 +45,31 @@ class WorkerProcess:
         Raises:
             WorkerError: It failed, or the process died of it.
         """
+        self._ask(task, arguments)
+        return self._reply(task)
+
+    def parts(self, task: str, **arguments: object) -> Iterator[dict[str, object]]:
+        """Have one task done whose result grows: each state of it, as soon as it is there.
+
+        Raises:
+            WorkerError: As ``call``.
+        """
+        self._ask(task, arguments)
+        while reply := self._reply(task):
+            part = reply["part"]
+            assert isinstance(part, dict)
+            yield part
+
+    def _ask(self, task: str, arguments: dict[str, object]) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
+        # A process that has ended is found by its reply.
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"task": task, "arguments": arguments}) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            line = ""
-        else:
-            line = self._process.stdout.readline()
+
+    def _reply(self, task: str) -> dict[str, object]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
             raise WorkerError(
                 f"{task}: the process ended with {self._process.wait()}{self._last_words()}"

@@ -953,13 +953,14 @@ def _row_name(key: str) -> str:
 
 
 def _reasons(cells: Mapping[str, Entry]) -> list[str]:
-    """Why cells were not run, each reason once; where it is that of a whole column, with the column's name."""
+    """Why cells were not run or are unfinished, each reason once; where it is a whole column's, with its name."""
     keys: dict[str, list[str]] = {}
     for key, cell in cells.items():
-        if "not_run" in cell:
-            keys.setdefault(str(cell["not_run"]), []).append(key)
+        for state in ("not_run", "unfinished"):
+            if state in cell:
+                keys.setdefault(f"{state.replace('_', ' ')}: {cell[state]}", []).append(key)
     return [
-        f"{'all' if len(found) == len(cells) else '; '.join(_shortened(found, cells))}: not run: {reason}"
+        f"{'all' if len(found) == len(cells) else '; '.join(_shortened(found, cells))}: {reason}"
         for reason, found in keys.items()
     ]
 
@@ -990,11 +991,13 @@ def _gpu_text(cell: Entry | None) -> str:
     ]
     if "share_of_products" in cell:
         texts.append(f"{_number(cell['share_of_products']):.0%}")
+    if "unfinished" in cell:
+        texts.append("unfinished")
     return "; ".join(texts)
 
 
 def _speed_up_columns(cell: Entry) -> tuple[str, str]:
-    measured = NOT_RUN if "not_run" in cell else f"{_number(cell['speed_up']):.1f}"
+    measured = f"{_number(cell['speed_up']):.1f}" if "speed_up" in cell else NOT_RUN
     return measured, f"{_number(cell['published_on_h100']):.1f}"
 
 

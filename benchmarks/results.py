@@ -126,5 +126,6 @@ class Results:
         partial = self._path.with_name(f"{self._path.name}.partial")
         partial.write_text(json.dumps(self._document, indent=2) + "\n", encoding="utf-8")
         partial.replace(self._path)
-        state = "not run" if isinstance(cell, Mapping) and "not_run" in cell else "measured"
+        states = cell.keys() & {"not_run", "unfinished"} if isinstance(cell, Mapping) else ()
+        state = "measured" if not states else min(states).replace("_", " ")
         print(f"{section} {key}: {state}", flush=True)

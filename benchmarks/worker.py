@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -84,8 +84,8 @@ class Worker:
         self._network: Network | None = None
         self._training: Training | None = None
 
-    def handle(self, task: str, arguments: dict[str, object]) -> Reply:
-        """Do one task."""
+    def handle(self, task: str, arguments: dict[str, object]) -> Reply | Iterator[Reply]:
+        """Do one task; one whose result grows gives each state of it."""
         match task:
             case "open":
                 return self._open(**arguments)  # type: ignore[arg-type]
@@ -134,12 +134,23 @@ def serve() -> None:
     worker = Worker()
     for line in sys.stdin:
         request = json.loads(line)
-        try:
-            reply = worker.handle(request["task"], request["arguments"])
-        except Exception as error:  # noqa: BLE001 - the parent decides what a failure means
-            reply = {"error": _reason(error)}
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
+        for reply in _replies(worker, request["task"], request["arguments"]):
+            replies.write(json.dumps(reply) + "\n")
+            replies.flush()
+
+
+def _replies(worker: Worker, task: str, arguments: dict[str, object]) -> Iterator[Reply]:
+    """A task's result; of one whose result grows each state of it, and an empty one at the end."""
+    try:
+        result = worker.handle(task, arguments)
+        if isinstance(result, dict):
+            yield result
+            return
+        for part in result:
+            yield {"part": part}
+        yield {}
+    except Exception as error:  # noqa: BLE001 - the parent decides what a failure means
+        yield {"error": _reason(error)}
 
 
 def _reason(error: Exception) -> str:

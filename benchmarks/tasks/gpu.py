@@ -5,6 +5,7 @@ import gc
 import importlib
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -160,45 +161,45 @@ def measure_products(provider: str, side: int) -> dict[str, object]:
     return rates
 
 
-def measure_network(
+def measure_network(  # noqa: PLR0913 - one argument for each entry of the request
+    *,
     contestant: dict[str, object],
     network: dict[str, object],
     provider: str,
     files: str | None,
     batches: list[int],
     reference: str,
-) -> dict[str, object]:
+    held: dict[str, object],
+) -> Iterator[dict[str, object]]:
     """Median seconds of one image, and images a second of growing batches, with the device's memory.
 
     ``batches`` are tried in their order until one is too large or not worth it. The output for one image is held to
-    the array at ``reference``, or becomes it where there is none.
+    the array at ``reference``, or becomes it where there is none. What is found is given after each batch, and goes on
+    from ``held``, which an earlier call gave last.
     """
     memory = DeviceMemory(provider)
-    start = time.perf_counter()
-    opened = _open(contestant, network, provider, files)
-    run = opened.prepare(inputs_of(network, images=1))
-    run()
-    first = time.perf_counter() - start
-    off = difference_from_reference(opened.result(), Path(reference))
-    if not off <= SAME:
-        raise ValueError(f"differs from PyTorch in float32: relative L2 {off:.1e}")
-    latency = _seconds(run)
-    cell: dict[str, object] = {
-        "relative_l2": off,
-        "first_seconds": first,
-        "latency_seconds": statistics.median(latency),
-        "runs": len(latency),
-        **_peak(memory, "peak_bytes"),
-    }
-    rates = _throughput(opened, network, batches, {1: 1 / statistics.median(latency)})
-    best = max(rates, key=lambda batch: rates[batch])
-    return {
-        **cell,
-        "images_per_second": {str(batch): rate for batch, rate in rates.items()},
-        "best_batch": best,
-        "best_images_per_second": rates[best],
-        **_peak(memory, "peak_bytes_of_batches"),
-    }
+    opened: Network | None = None
+    cell = held
+    if not cell:
+        start = time.perf_counter()
+        opened = _open(contestant, network, provider, files)
+        cell = _first_image(opened, network, Path(reference), start=start)
+        cell = _with_batch(cell, 1, 1 / float(str(cell["latency_seconds"])), memory)
+        cell["peak_bytes"] = cell["peak_bytes_of_batches"]
+        yield cell
+    best = _rates(cell)[1]
+    for batch in batches:
+        if batch not in _rates(cell):
+            opened = _open(contestant, network, provider, files) if opened is None else opened
+            rate = _throughput(opened, network, batch)
+            if rate is None:
+                return
+            cell = _with_batch(cell, batch, rate, memory)
+            yield cell
+        found = _rates(cell)[batch]
+        if batch > 1 and found < WORTH_DOUBLING * best:
+            return
+        best = max(best, found)
 
 
 def measure_image(
@@ -345,24 +346,64 @@ def difference_from_reference(found: NDArray[np.float32], reference: Path) -> fl
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
-def _throughput(
-    opened: Network, network: dict[str, object], batches: list[int], rates: dict[int, float]
-) -> dict[int, float]:
-    for batch in batches:
-        gc.collect()
-        try:
-            run = opened.prepare(inputs_of(network, images=batch))
-            run()
-            rates[batch] = batch / statistics.median(_seconds(run))
-        # Libraries have an exception of their own for it each.
-        except Exception as error:
-            if any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
-                break
-            raise
-        others = [rate for other, rate in rates.items() if other != batch]
-        if others and rates[batch] < WORTH_DOUBLING * max(others):
-            break
-    return rates
+def _first_image(
+    opened: Network, network: dict[str, object], reference: Path, *, start: float
+) -> dict[str, object]:
+    run = opened.prepare(inputs_of(network, images=1))
+    run()
+    first = time.perf_counter() - start
+    off = difference_from_reference(opened.result(), reference)
+    if not off <= SAME:
+        raise ValueError(f"differs from PyTorch in float32: relative L2 {off:.1e}")
+    latency = _seconds(run)
+    return {
+        "relative_l2": off,
+        "first_seconds": first,
+        "latency_seconds": statistics.median(latency),
+        "runs": len(latency),
+    }
+
+
+def _rates(cell: dict[str, object]) -> dict[int, float]:
+    """Images a second by batch; JSON has names for numbers."""
+    rates = cell.get("images_per_second", {})
+    assert isinstance(rates, dict)
+    return {int(batch): float(rate) for batch, rate in rates.items()}
+
+
+def _with_batch(
+    cell: dict[str, object], batch: int, rate: float, memory: DeviceMemory
+) -> dict[str, object]:
+    rates = {**_rates(cell), batch: rate}
+    best = max(rates, key=lambda one: rates[one])
+    peak = _peak(memory, "peak_bytes_of_batches")
+    # An earlier call's process may have taken more than this one has.
+    before, now = cell.get("peak_bytes_of_batches", 0), peak["peak_bytes_of_batches"]
+    if isinstance(before, int) and isinstance(now, int):
+        peak = {"peak_bytes_of_batches": max(before, now)}
+    elif before is None:
+        peak = {}
+    return {
+        **cell,
+        "images_per_second": {str(one): rates[one] for one in rates},
+        "best_batch": best,
+        "best_images_per_second": rates[best],
+        **peak,
+    }
+
+
+def _throughput(opened: Network, network: dict[str, object], batch: int) -> float | None:
+    """Images a second; None where they do not fit."""
+    gc.collect()
+    try:
+        run = opened.prepare(inputs_of(network, images=batch))
+        run()
+        return batch / statistics.median(_seconds(run))
+    # Libraries have an exception of their own for it each.
+    except Exception as error:
+        if any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
+            return None
+        raise
 
 
 def _seconds(run: Run) -> list[float]:

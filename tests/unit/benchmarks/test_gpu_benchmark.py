@@ -1,5 +1,8 @@
 """What the GPU benchmark measures, in which order, and what it writes where nothing can be run."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fake_nvidia import FakeMachine, use_machine
@@ -17,6 +20,7 @@ from benchmarks.gpu import (
     REFERENCE,
     STEP_BATCHES,
     STEP_PAIRS,
+    Contestant,
     GpuBenchmark,
     GpuCase,
     Pair,
@@ -27,6 +31,7 @@ from benchmarks.gpu_device import DeviceMemory
 from benchmarks.process import WorkerError
 from benchmarks.report import markdown
 from benchmarks.results import Results, read_document
+from benchmarks.tasks import gpu as gpu_tasks
 from benchmarks.tasks.gpu import MOST_ROWS, difference_from_reference, inputs_of
 from benchmarks.tasks.gpu_networks import GRAPH_RECORD, open_onnx, provider_options
 from dcae_export.bundle.reader import Bundle
@@ -156,23 +161,50 @@ def test_no_cell_is_begun_when_the_time_is_over_and_the_next_run_goes_on(tmp_pat
     assert [line.rpartition(": ")[2] for line in lines] == ["kept", "kept", "not run"]
 
 
+class FakeWorker:
+    """What runs a task for the benchmark: networks are measured batch by batch, and die where they are told to."""
+
+    def __init__(self, monkeypatch, *, dies_at: int | None = None, gives_reference: bool = True):
+        self.dies_at = dies_at
+        self.gives_reference = gives_reference
+        self.begun_from: list[list[str]] = []
+        self.closed = 0
+        monkeypatch.setattr(GpuBenchmark, "_call", lambda _, task, **given: self.call())
+        monkeypatch.setattr(GpuBenchmark, "_parts", lambda _, task, **given: self.parts(**given))
+
+    def call(self) -> dict[str, object]:
+        return {"operations": 1, "fp32": 1e12}
+
+    def parts(self, *, reference, batches, held, **_: object):
+        rates = dict(held.get("images_per_second", {}))
+        self.begun_from.append(list(rates))
+        try:
+            for batch in (1, *batches):
+                if str(batch) in rates:
+                    continue
+                if batch == self.dies_at:
+                    raise WorkerError("the process ended with -9")
+                if self.gives_reference:
+                    Path(reference).touch()
+                rates[str(batch)] = float(batch)
+                yield {
+                    "images_per_second": dict(rates),
+                    "best_images_per_second": max(rates.values()),
+                }
+        finally:
+            self.closed += 1
+
+
 def test_what_failed_is_tried_again_by_the_next_call_after_what_was_never_tried(
     tmp_path, monkeypatch, capsys
 ):
     benchmark(tmp_path, contestants=CONTESTANTS[1:2]).measure(CASES[:1])
     capsys.readouterr()
-    here = benchmark(tmp_path, contestants=CONTESTANTS[:3], absent=None)
-    reference = here._reference(CASES[0])
-
-    def call(_: GpuBenchmark, task: str, **arguments: object) -> dict[str, object]:
-        if task == "measure gpu network":
-            reference.touch()
-        return {"best_images_per_second": 1, "operations": 1, "fp32": 1e12}
-
-    monkeypatch.setattr(GpuBenchmark, "_call", call)
+    FakeWorker(monkeypatch)
+    here = benchmark(tmp_path, contestants=CONTESTANTS[:3], absent=None, batches=())
     here.measure(CASES[:1])
     here.retry()
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "unfinished" not in line]
     # What shares are of is there before any.
     assert lines[0] == "products square: measured"
     assert [line.partition(" | ")[2] for line in lines[1:]] == [
@@ -185,17 +217,83 @@ def test_what_failed_is_tried_again_by_the_next_call_after_what_was_never_tried(
 
 
 def test_what_has_no_reference_yet_is_not_stored(tmp_path, monkeypatch, capsys):
+    FakeWorker(monkeypatch, dies_at=1)
     here = benchmark(tmp_path, contestants=CONTESTANTS[:2], absent=None)
-
-    def call(_: GpuBenchmark, task: str, **arguments: object) -> dict[str, object]:
-        raise WorkerError("out of memory")
-
-    monkeypatch.setattr(GpuBenchmark, "_call", call)
     here.measure(CASES[:1])
     here.retry()
     assert capsys.readouterr().out.count("waits for eager fp32") == 2
     cells = read_document(tmp_path / "gpu.json")[CASES[0].part]
     assert list(cells) == [f"{CASES[0]} | {REFERENCE.name}"]
+
+
+def cell_of(path: Path, case: GpuCase) -> dict:
+    return read_document(path / "gpu.json")[case.part][f"{case} | {REFERENCE.name}"]["cell"]
+
+
+def test_a_cell_goes_on_after_its_last_batch_where_the_time_was_over(tmp_path, monkeypatch):
+    worker = FakeWorker(monkeypatch)
+    for call, batches in enumerate((["1"], ["1", "2"], ["1", "2", "4"]), 1):
+        here = benchmark(tmp_path, contestants=[REFERENCE], absent=None, batches=(2, 4), seconds=60)
+        # It is over when one batch is there.
+        begun = len(worker.begun_from)
+        monkeypatch.setattr(
+            GpuBenchmark, "is_over", property(lambda _, n=begun: len(worker.begun_from) > n)
+        )
+        here.measure(CASES[:1])
+        here.retry()
+        cell = cell_of(tmp_path, CASES[0])
+        assert list(cell["images_per_second"]) == batches
+        assert cell["unfinished"] == "ended before its last batch"
+        assert worker.closed == call
+    monkeypatch.setattr(GpuBenchmark, "is_over", False)
+    here.measure(CASES[:1])
+    here.retry()
+    assert worker.begun_from == [[], ["1"], ["1", "2"], ["1", "2", "4"]]
+    cell = cell_of(tmp_path, CASES[0])
+    assert "unfinished" not in cell
+    assert cell["share_of_products"] == pytest.approx(4 / 1e12)
+
+
+def test_a_batch_that_fails_leaves_those_before_it(tmp_path, monkeypatch):
+    worker = FakeWorker(monkeypatch, dies_at=4)
+    for _ in range(2):
+        here = benchmark(tmp_path, contestants=[REFERENCE], absent=None, batches=(2, 4))
+        here.measure(CASES[:1])
+        here.retry()
+        cell = cell_of(tmp_path, CASES[0])
+        assert list(cell["images_per_second"]) == ["1", "2"]
+        assert cell["unfinished"] == "the process ended with -9"
+    assert worker.begun_from == [[], ["1", "2"]]
+
+
+def test_the_headline_goes_on_with_the_network_that_is_left(tmp_path, monkeypatch):
+    def measured(_: GpuBenchmark, case: GpuCase, contestant: Contestant, *, batches, so_far=None):
+        measured.cases.append(str(case))
+        if len(measured.cases) == 2:
+            raise WorkerError("out of time")
+        rates = {str(batch): 30.0 for batch in batches}
+        return {"images_per_second": rates, "latency_seconds": 1, "peak_bytes_of_batches": 1}
+
+    measured.cases = []
+    monkeypatch.setattr(GpuBenchmark, "_network", measured)
+    column = [one for one in CONTESTANTS if one.name == "ORT TensorRT fp16"]
+    texts = []
+    for _ in range(2):
+        here = benchmark(tmp_path, contestants=column, absent=None)
+        here._reference(CASES[0]).parent.mkdir(parents=True, exist_ok=True)
+        for one in STEP_PAIRS[0][:2]:
+            case = GpuCase(
+                pair=Pair(transformer=one.name, autoencoder=one.autoencoder), part="step", side=512
+            )
+            here._reference(case).touch()
+        here.measure_headline(STEP_PAIRS[:1])
+        here.retry()
+        texts.append(markdown(read_document(tmp_path / "gpu.json")))
+    f64, f8 = "uvit-h on f64, step 512", "uvit-h on sd-f8, step 512"
+    assert measured.cases == [f64, f8, f8]
+    assert "ORT TensorRT fp16 | not run | 19.1 |" in texts[0]
+    assert "unfinished: out of time" in texts[0]
+    assert "ORT TensorRT fp16 | 1.0 | 19.1 |" in texts[1]
 
 
 def test_a_figure_stands_with_its_batch_its_memory_and_its_share(tmp_path):
@@ -264,3 +362,62 @@ def test_a_transformer_alone_has_an_engine_of_its_own_files(tmp_path, monkeypatc
     found.path.write_bytes(found.model + b"\0")
     changed = open_onnx(alone, "step", "tensorrt", {})._files
     assert EnginePlan.of(changed, options, axes=axes).key != key
+
+
+class FakeNetwork:
+    """Remembers the batches that it was prepared for; the largest ones do not fit."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.prepared: list[int] = []
+
+    def prepare(self, inputs):
+        self.prepared.append(len(inputs["latent"]))
+        if self.prepared[-1] > self.most:
+            raise RuntimeError("CUDA failure 2: out of memory")
+        return lambda: None
+
+    def result(self):
+        return np.ones(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most", "batches", "left"),
+    [
+        (lambda batch: 1.0, 8, ["1", "2", "4", "8"], [4, 8, 16]),
+        # Four take twice as long as two.
+        (lambda batch: batch / 2, 8, ["1", "2", "4"], [4]),
+    ],
+)
+def test_batches_grow_while_they_fit_and_are_worth_it_and_go_on_where_they_were(
+    tmp_path, monkeypatch, seconds, most, batches, left
+):
+    opened: list[FakeNetwork] = []
+
+    def open_network(*_: object) -> FakeNetwork:
+        opened.append(FakeNetwork(most))
+        return opened[-1]
+
+    monkeypatch.setattr(gpu_tasks, "_open", open_network)
+    monkeypatch.setattr(
+        gpu_tasks, "_seconds", lambda run: [max(1.0, seconds(opened[-1].prepared[-1]))]
+    )
+    arguments = {
+        "contestant": {},
+        "network": {"part": "decode", "side": 64, "downsample": 64, "channels": 1},
+        "provider": CPU,
+        "files": None,
+        "batches": [2, 4, 8, 16],
+        "reference": str(tmp_path / "reference.npy"),
+    }
+    parts = list(gpu_tasks.measure_network(**arguments, held={}))
+    assert [list(part["images_per_second"]) for part in parts] == [
+        batches[: count + 1] for count in range(len(batches))
+    ]
+    # As it comes back from the file, two batches in.
+    held = json.loads(json.dumps(parts[1]))
+    rest = list(gpu_tasks.measure_network(**arguments, held=held))
+    assert opened[-1].prepared == left
+    assert rest[-1]["images_per_second"] == parts[-1]["images_per_second"]
+    assert rest[-1]["relative_l2"] == parts[0]["relative_l2"] == 0
+    assert rest[-1]["peak_bytes_of_batches"] >= held["peak_bytes_of_batches"]
