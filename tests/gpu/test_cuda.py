@@ -1,6 +1,7 @@
 """Bundles on an NVIDIA GPU: what they compute, that they run there, that memory stays flat."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,10 @@ OPTIONS = {
     "CUDA graph": CudaOptions(cuda_graph=True),
     "NHWC, CUDA graph": CudaOptions(prefer_nhwc=True, cuda_graph=True),
 }
+TENSORRT_IS_MISSING = (
+    r"^tensorrt: (cannot load (libnv(infer|infer_plugin|onnxparser)\.so\.10( \([^)]+\))?( and )?)+ "
+    r"\(pip install 'tensorrt-cu\d+==10\.\*'\)|the installed ONNX Runtime \S+ was built without)"
+)
 with_every_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 
@@ -80,6 +85,7 @@ def nearly_equal(found: np.ndarray, expected: np.ndarray) -> bool:
 @with_every_options
 @pytest.mark.parametrize("graph", ["encoder", "decoder", "transformer"])
 def test_a_graph_computes_on_the_gpu_what_it_does_on_the_processor(bundle, graph, options):
+    """Float32 is held to the CPU's tolerance, which no GPU was measured for yet: docs/gpu.md says what a miss may be."""
     opened = session(bundle, graph, options)
     port = opened.graph.outputs[0]
     given = inputs(graph)
@@ -97,16 +103,17 @@ def test_the_session_runs_where_it_was_asked_to(bundle):
     assert opened.device.kind == "cuda"
 
 
-def test_tensorrt_runs_or_says_what_is_missing(bundle):
+def test_tensorrt_runs_or_says_what_is_missing(bundle, tmp_path):
     files = Bundle.open(bundle).check_graph("decoder")
     axes = {"batch": 1, "height": SIDE // 64, "width": SIDE // 64}
     try:
-        session = Session(files, provider=TensorRtOptions(), axes=axes)
+        session = Session(files, provider=TensorRtOptions(engine_cache=tmp_path), axes=axes)
     except ProviderError as error:
-        found = str(error)
+        # A library of TensorRT's own and the package that brings it, or the build of ONNX Runtime.
+        if re.search(TENSORRT_IS_MISSING, str(error)) is None:
+            raise
     else:
-        found = session._session.get_providers()[0]
-    assert "tensorrt" in found.lower()
+        assert session._session.get_providers()[0] == Provider.TENSORRT.onnxruntime_name
 
 
 @with_every_options
