@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import skimage.data
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
@@ -96,6 +95,9 @@ class _Place:
 
 
 def _photograph(name: str) -> Picture:
+    # The other benchmarks do without it.
+    import skimage.data  # noqa: PLC0415
+
     image = getattr(skimage.data, name)()
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 

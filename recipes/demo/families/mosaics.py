@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Voronoi
 
 from recipes.demo.canvas import Colour, Generator, Picture, Planes, Window, filled, finish, paint
 from recipes.demo.edges import coverage
@@ -81,6 +80,9 @@ def _seeds(generator: Generator, spacing: float) -> Places:
 
 def _cut(seeds: Places) -> Iterator[_Piece | None]:
     """The piece around each seed; None for those that the picture does not show."""
+    # It takes longer to load than everything else here, and only mosaics are cut.
+    from scipy.spatial import Voronoi  # noqa: PLC0415
+
     cells = Voronoi(seeds)
     neighbours: list[list[int]] = [[] for _ in seeds]
     for first, second in cells.ridge_points.tolist():
