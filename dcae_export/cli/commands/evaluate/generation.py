@@ -87,7 +87,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     Classes are drawn at random, as in the published evaluations. With --out, DIR gets a sheet of the first pictures,
     and the same command goes on after an interruption. A launcher as torchrun makes several processes share the work.
     """
-    require_packages()
+    require_packages(html=html)
     check_html(html, force=force)
     from dcae_export.evaluation.generation import GenerationTask, measure_generation
     from dcae_export.evaluation.inception_features import InceptionFeatures

@@ -58,9 +58,10 @@ def versions() -> dict[str, str]:
 
 def tell(result: "Result", *, html: Path | None, force: bool, as_json: bool) -> None:
     """Print a result, and write it as a page."""
-    from dcae_export.evaluation.html_report import write_html
-
     if html is not None:
+        # Here, as jinja2 is needed for the page alone.
+        from dcae_export.evaluation.html_report import write_html
+
         write_html(result, html, force=force)
     if as_json:
         print_json(result.as_json())

@@ -1,6 +1,7 @@
 """``dcae evaluate``: what it refuses before any work, and what it prints."""
 
 import json
+import sys
 from decimal import Decimal
 from importlib.util import find_spec
 
@@ -41,14 +42,43 @@ RESULT = Result(
 )
 
 
-@pytest.mark.parametrize("kind", ARGUMENTS)
-def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, kind):
+def hide(monkeypatch, package: str) -> None:
+    """Let the commands find every package but this."""
     monkeypatch.setattr(
-        evaluate_options, "find_spec", lambda name: None if name == "jinja2" else find_spec(name)
+        evaluate_options, "find_spec", lambda name: None if name == package else find_spec(name)
     )
-    result = dcae("evaluate", kind, *ARGUMENTS[kind])
-    assert result.status == 5
-    assert result.err == (f"dcae: error: jinja2 is not installed; {install_command('evaluate')}\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "package"),
+    [
+        *((kind, (), "torch") for kind in ARGUMENTS),
+        *((kind, ("--html", "p.html"), "jinja2") for kind in ARGUMENTS if kind != "statistics"),
+        ("reconstruction", ("--alexnet", "random:0"), "torchmetrics"),
+        ("clip", (), "transformers"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, kind, more, package):
+    hide(monkeypatch, package)
+    result = dcae("evaluate", kind, *ARGUMENTS[kind], *more)
+    assert result.status == 2
+    assert result.err == (
+        f"dcae: error: {package} is not installed; {install_command('evaluate')}\n"
+    )
+
+
+@pytest.mark.parametrize("package", ["transformers", "torchmetrics", "jinja2"])
+def test_psnr_and_ssim_need_no_package_of_another_metric_or_of_the_page(
+    dcae, monkeypatch, tmp_path, package
+):
+    hide(monkeypatch, package)
+    # As where it is not installed: an import fails.
+    monkeypatch.setitem(sys.modules, package, None)
+    result = dcae("evaluate", "reconstruction", tmp_path / "none", "--data", tmp_path)
+    assert result.status == 3
+    assert "none" in result.err
+    assert package not in result.err
+    tell(RESULT, html=None, force=False, as_json=False)
 
 
 @pytest.mark.parametrize("kind", ["reconstruction", "generation", "clip"])

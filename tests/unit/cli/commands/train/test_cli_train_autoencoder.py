@@ -248,6 +248,6 @@ def test_of_several_processes_the_first_keeps_the_folder_and_tells(
 def test_without_its_packages_the_line_to_install_them_is_shown(start, monkeypatch, tmp_path):
     monkeypatch.setattr(training_run, "find_spec", lambda name: None)
     result = start()
-    assert result.status == 5
+    assert result.status == 2
     assert result.err == (f"dcae: error: accelerate is not installed; {install_command('train')}\n")
     assert not (tmp_path / "run").exists()
