@@ -198,7 +198,11 @@ def _result(
         is_random=task.lpips is not None and task.lpips.is_random,
         published=beside.get("LPIPS"),
     )
-    titles = {_PSNR: "PSNR, dB", _SSIM: "SSIM", _LPIPS: "LPIPS"}
+    titles = {
+        _PSNR: "PSNR, dB",
+        _SSIM: "SSIM",
+        _LPIPS: "LPIPS's distance with random weights" if lpips.is_random else "LPIPS",
+    }
     paths = () if sheets is None else [_sheet_path(sheets, number) for number in _drawn(task)]
     return Result(
         kind="reconstruction",

@@ -36,6 +36,7 @@ RESULT = Result(
         Figure(name="rFID", value=1.23456789, count=7, better="lower", published=PUBLISHED),
         Figure(name="PSNR", value=25.5, count=7, better="higher", unit="dB"),
         Figure(name="LPIPS", value=None, count=0, better="lower", note="not measured: no weights"),
+        Figure(name="CLIP", value=None, count=7, better="higher", note="random", trial=484.035),
     ),
     distributions={"PSNR, dB": (25.0, 26.0)},
     pictures=(),
@@ -111,6 +112,7 @@ def test_the_table_shows_every_figure_beside_the_published_one_and_says_what_is_
         ["rFID", "1.23457", "7", "0.69 (ImageNet, 256 px)", "published: not confirmed"],
         ["PSNR, dB", "25.5", "7"],
         ["LPIPS", "-", "0", "not measured: no weights"],
+        ["CLIP", "-", "7", "random"],
     ]
     assert "left out: 1 unreadable" in err
 
