@@ -207,7 +207,7 @@ def _result(
     return Result(
         kind="reconstruction",
         subject=task.subject,
-        settings=settings | {"left out": task.pictures.left_out(tally.skipped)},
+        settings=settings | task.pictures.outcome(tally.skipped),
         figures=(
             frechet_figure(rfid, tally.moments.get(_RECONSTRUCTION), tally.moments.get(_ORIGINAL)),
             mean_figure(psnr, tally.values.get(_PSNR, [])),

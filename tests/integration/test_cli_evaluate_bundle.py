@@ -134,12 +134,13 @@ def test_the_result_says_what_it_is_of(undisturbed, inputs):
 
 
 def test_a_metric_without_weights_is_left_out_and_named(inputs):
-    plain = ("--data", inputs.folder, "--size", str(SIZE), "--count", "2")
+    plain = ("--data", inputs.folder / "class-0", "--size", str(SIZE), "--count", "6")
     result = dcae("evaluate", "reconstruction", inputs.bundle, *plain)
     rows = {line.split("  ")[0].split(",")[0]: line for line in result.stdout.splitlines()}
     assert "--inception names its weights" in rows["rFID"]
     assert "--alexnet names its weights" in rows["LPIPS"]
     assert float(rows["PSNR"].split()[2]) > 0
+    assert "--count: 5 of 6 measured: 1 cannot be read" in result.stderr
 
 
 def start(*words: str | Path, **environment: str) -> subprocess.Popen[str]:

@@ -31,7 +31,11 @@ PUBLISHED = Published(
 RESULT = Result(
     kind="reconstruction",
     subject="BUNDLE",
-    settings={"crop": "ADM's, 64 px", "left out": "1 unreadable"},
+    settings={
+        "crop": "ADM's, 64 px",
+        "left out": "1 unreadable",
+        "shortfall": "7 of 8 measured: one is damaged",
+    },
     figures=(
         Figure(name="rFID", value=1.23456789, count=7, better="lower", published=PUBLISHED),
         Figure(name="PSNR", value=25.5, count=7, better="higher", unit="dB"),
@@ -115,6 +119,7 @@ def test_the_table_shows_every_figure_beside_the_published_one_and_says_what_is_
         ["CLIP", "-", "7", "random"],
     ]
     assert "left out: 1 unreadable" in err
+    assert "dcae: --count: 7 of 8 measured: one is damaged\n" in err
 
 
 def test_json_is_the_whole_result(capsys):
