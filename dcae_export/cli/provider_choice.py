@@ -9,7 +9,7 @@ import click
 
 from dcae_export.cli.command import GpuOption
 from dcae_export.cli.console import print_note
-from dcae_export.cli.option_types import AxisProfileType, Bytes
+from dcae_export.cli.option_types import AxisProfileType, Bytes, WholeNumber
 from dcae_export.errors import UsageError
 from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.provider_options import (
@@ -61,7 +61,7 @@ def provider_option() -> click.Option:
 def gpu_options() -> list[click.Option]:
     """The options of CUDA and TensorRT, in the order of help; None is the provider's own default."""
     return [
-        GpuOption(["--gpu"], type=click.IntRange(min=0), help="Number of the GPU.  [default: 0]"),
+        GpuOption(["--gpu"], type=WholeNumber(min=0), help="Number of the GPU.  [default: 0]"),
         GpuOption(
             ["--cudnn-search"],
             type=click.Choice([search.value for search in CudnnSearch]),
@@ -107,7 +107,7 @@ def gpu_options() -> list[click.Option]:
         ),
         GpuOption(
             ["--builder-level"],
-            type=click.IntRange(min=0, max=5),
+            type=WholeNumber(min=0, max=5),
             help="tensorrt: how long to look for fast kernels.  [default: 3]",
         ),
         GpuOption(

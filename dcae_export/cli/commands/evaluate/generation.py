@@ -20,6 +20,7 @@ from dcae_export.cli.commands.evaluate.report import (
     versions,
 )
 from dcae_export.cli.console import json_option, print_note
+from dcae_export.cli.option_types import Number, WholeNumber
 from dcae_export.cli.provider_choice import ProviderChoice
 from dcae_export.cli.runtime_options import runtime_options
 
@@ -41,14 +42,14 @@ EXAMPLES = (
 @click.option("--inception", metavar="PATH|random:SEED", required=True, help=inception_help)
 @click.option(
     "--count",
-    type=click.IntRange(min=2),
+    type=WholeNumber(min=2),
     default=50_000,
     show_default=True,
     help="Pictures that are generated.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0, max=2**64 - 1),
+    type=WholeNumber(min=0, max=2**64 - 1),
     default=0,
     show_default=True,
     help="Picture i draws from SEED + i.",
@@ -56,7 +57,7 @@ EXAMPLES = (
 @click.option("--sampler", metavar="NAME:N", help="A sampler of the bundle.  [default: its own]")
 @click.option(
     "--guidance",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Guidance weight; 1 runs without.  [default: the bundle's]",
 )
 @device_option

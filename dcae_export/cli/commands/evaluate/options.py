@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.errors import UsageError
 from dcae_export.extras import install_command
 
@@ -34,7 +35,7 @@ def batch_option(function: Function) -> Function:
     """Add ``--batch-size``."""
     return click.option(
         "--batch-size",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         default=8,
         show_default=True,
         help="Pictures at a time.",
@@ -45,7 +46,7 @@ def size_option(function: Function) -> Function:
     """Add ``--size``."""
     return click.option(
         "--size",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         default=512,
         show_default=True,
         metavar="PX",
@@ -57,7 +58,7 @@ def count_option(function: Function) -> Function:
     """Add ``--count``, of pictures that are there."""
     return click.option(
         "--count",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         help="So many, spread evenly over the folder.  [default: all of them]",
     )(function)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from dcae_export.cli.console import finite, json_option
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def course_options(command: Command) -> Command:
     """``--resume``, ``--steps``, ``--set`` and ``--json``."""
     options = (
         click.option("--resume", is_flag=True, help="Go on with RUN from its last checkpoint."),
-        click.option("--steps", type=click.IntRange(min=1), help="In place of the recipe's."),
+        click.option("--steps", type=WholeNumber(min=1), help="In place of the recipe's."),
         click.option(
             "--set",
             "settings",
