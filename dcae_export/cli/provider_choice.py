@@ -136,6 +136,8 @@ class ProviderChoice:
     def resolve(self) -> ProviderOptions:
         """The options of the provider; for auto, of the one that works, with a note of which.
 
+        Where auto takes the CPU, a second note names the options that were given for a GPU.
+
         Raises:
             UsageError: An option of another provider was given.
             ProviderError: No ONNX Runtime is installed.
@@ -152,15 +154,20 @@ class ProviderChoice:
             case "cuda":
                 return CudaOptions(**options)  # pyright: ignore[reportArgumentType] - click has converted them
             case _:
-                return _automatic(CudaOptions(**options))  # pyright: ignore[reportArgumentType] - as above
+                found = _automatic(CudaOptions(**options))  # pyright: ignore[reportArgumentType] - as above
+                idle = sorted(set(self.given) - _TAKEN[found.provider.value])
+                if idle:
+                    print_note(
+                        f"no effect on the {found.provider.value}: {', '.join(map(_spelling, idle))}"
+                    )
+                return found
 
     def _check(self) -> None:
         strange = sorted(set(self.given) - _TAKEN[self.name])
         if not strange:
             return
-        option = next(one for one in gpu_options() if one.name == strange[0])
         takers = [name for name in PROVIDERS if strange[0] in _TAKEN[name]]
-        raise UsageError(f"{option.opts[0]} goes with --provider {' or '.join(takers)}")
+        raise UsageError(f"{_spelling(strange[0])} goes with --provider {' or '.join(takers)}")
 
 
 def choice_of(values: dict[str, object]) -> ProviderChoice:
@@ -172,6 +179,11 @@ def choice_of(values: dict[str, object]) -> ProviderChoice:
         if value is not None and value != ():
             given[name] = value
     return ProviderChoice(name=str(values.pop("provider")), given=given)
+
+
+def _spelling(name: str) -> str:
+    """How an option of GPUs is written on the command line."""
+    return next(one.opts[0] for one in gpu_options() if one.name == name)
 
 
 def _automatic(cuda: CudaOptions) -> ProviderOptions:

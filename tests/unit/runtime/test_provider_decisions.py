@@ -13,7 +13,7 @@ from dcae_export.runtime import automatic_provider as automatic
 from dcae_export.runtime import provider, provider_probe
 from dcae_export.runtime.provider import Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import translate
-from dcae_export.runtime.provider_options import CPU, CudaOptions, TensorRtOptions
+from dcae_export.runtime.provider_options import CPU, CpuOptions, CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 
 TENSORRT, CUDA, CPU_NAME = (
@@ -171,8 +171,9 @@ def test_auto_takes_the_cpu_with_the_reason_where_cuda_does_not_run(
 ):
     use_machine(monkeypatch, machine)
     use_runtime(monkeypatch, session, listed=listed)
-    found, why = automatic.automatic_provider(CudaOptions())
-    assert found == CPU
+    assert automatic.automatic_provider(CudaOptions())[0] == CPU
+    found, why = automatic.automatic_provider(CudaOptions(memory_limit=5))
+    assert found == CpuOptions(memory_limit=5)
     assert why.startswith(reason)
 
 
