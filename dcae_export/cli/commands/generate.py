@@ -13,7 +13,7 @@ from dcae_export.cli.demo_bundle import demo_bundle
 from dcae_export.cli.option_types import Number, Size, WholeNumber
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.provider_choice import ProviderChoice
-from dcae_export.cli.runtime_options import runtime_options
+from dcae_export.cli.runtime_options import guidance_option, runtime_options
 from dcae_export.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ class _Request:
     metavar="NAME:N",
     help="A sampler of the bundle, with its steps.  [default: its own]",
 )
-@click.option(
-    "--guidance",
-    type=Number(min=0),
-    help="Guidance weight; 1 runs without.  [default: the bundle's]",
-)
+@guidance_option
 @click.option(
     "--size",
     type=Size(),

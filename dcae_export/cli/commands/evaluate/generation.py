@@ -20,9 +20,9 @@ from dcae_export.cli.commands.evaluate.report import (
     versions,
 )
 from dcae_export.cli.console import json_option, print_note
-from dcae_export.cli.option_types import Number, WholeNumber
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.cli.provider_choice import ProviderChoice
-from dcae_export.cli.runtime_options import runtime_options
+from dcae_export.cli.runtime_options import guidance_option, runtime_options
 
 EXAMPLES = (
     "dcae evaluate generation BUNDLE --reference in512.npz --inception pt_inception.pth",
@@ -55,11 +55,7 @@ EXAMPLES = (
     help="Picture i draws from SEED + i.",
 )
 @click.option("--sampler", metavar="NAME:N", help="A sampler of the bundle.  [default: its own]")
-@click.option(
-    "--guidance",
-    type=Number(min=0),
-    help="Guidance weight; 1 runs without.  [default: the bundle's]",
-)
+@guidance_option
 @device_option
 @runtime_options
 @report_options
