@@ -234,8 +234,10 @@ def test_statistics_are_numpys_of_the_same_features(statistics, pairs):
     assert sorted(path.name for path in statistics.parent.iterdir()) == ["stats.npz"]
 
 
-def generation(inputs: Inputs, statistics: Path, *more: str | Path) -> list[str | Path]:
-    words = ("--reference", statistics, "--inception", "random:0", "--count", str(COUNT))
+def generation(
+    inputs: Inputs, statistics: Path, *more: str | Path, inception: str = "random:0"
+) -> list[str | Path]:
+    words = ("--reference", statistics, "--inception", inception, "--count", str(COUNT))
     return ["evaluate", "generation", inputs.bundle, *words, *more]
 
 
@@ -264,8 +266,7 @@ def test_fid_of_generated_pictures_is_that_of_a_second_computation(
 
 
 def test_a_reference_of_another_network_is_refused(inputs, statistics):
-    words = ("--inception", "random:1")
-    result = dcae(*generation(inputs, statistics, *words), status=2)
+    result = dcae(*generation(inputs, statistics, inception="random:1"), status=2)
     assert "made with Inception's weights random:0, not random:1" in result.stderr
 
 
