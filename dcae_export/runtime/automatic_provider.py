@@ -17,4 +17,6 @@ def automatic_provider(cuda: CudaOptions) -> tuple[ProviderOptions, str]:
     """
     # What is recorded is run from fixed places, and the probe's arrays have none.
     found = probe(replace(cuda, cuda_graph=False))
-    return (cuda, "") if found.works else (CpuOptions(memory_limit=cuda.memory_limit), found.reason)
+    # The one option of CUDA that the CPU has as well.
+    cpu = CpuOptions(memory_limit=cuda.memory_limit)
+    return (cuda, "") if found.works else (cpu, found.reason)
