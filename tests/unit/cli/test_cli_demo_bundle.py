@@ -1,3 +1,4 @@
+import re
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from dcae_export.cli.commands.generate import command
 from dcae_export.cli.demo_bundle import demo_bundle
 from dcae_export.errors import BundleError, UsageError, WeightsError
 from dcae_export.export import exporter
+from dcae_export.extras import install_command
 from dcae_export.models import shipped
 from dcae_export.user_cache import cache_root
 from recipes.demo.table import FAMILIES
@@ -88,7 +90,7 @@ def test_where_pytorch_is_missing_the_way_to_it_is_named_until_the_bundle_is_the
 ):
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "dcae_export.export.exporter", None)
-        with pytest.raises(UsageError, match=r"pip install 'dcae-export\[export\]', or name"):
+        with pytest.raises(UsageError, match=re.escape(f"{install_command('export')}, or name")):
             demo_bundle(None)
     target = demo_bundle(None)
     monkeypatch.setitem(sys.modules, "dcae_export.export.exporter", None)
