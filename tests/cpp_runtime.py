@@ -63,6 +63,18 @@ def installed(name: str, *options: str) -> Path:
     return prefix
 
 
+def host_program(source: str, program: Path, build: tuple[str, ...], *flags: str) -> Path:
+    """A program of the tests that uses the library of a build, compiled as ``program``."""
+    prefix = installed(*build)
+    (library,) = prefix.rglob("libdcae.so")
+    run(
+        *("g++", "-std=c++17", *flags, ROOT / "tests" / source, "-I", prefix / "include"),
+        *("-o", program, "-L", library.parent, "-ldcae", "-pthread"),
+        f"-Wl,-rpath,{library.parent}",
+    )
+    return program
+
+
 def run(*command: str | Path, **environment: str) -> str:
     """Run a command that has to succeed; its output."""
     result = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_runtime import ROOT, installed, onnxruntime_library, run
+from cpp_runtime import ROOT, host_program, installed, onnxruntime_library, run
 
 from dcae_export.pictures.picture_file import read_picture
 from dcae_export.runtime.pipeline import Pipeline
@@ -85,3 +85,10 @@ def test_the_library_exports_the_c_interface_and_nothing_else(prefix: Path) -> N
 
 def test_the_librarys_own_tests_pass(prefix: Path) -> None:
     run("ctest", "--test-dir", prefix.with_name("release"), "--output-on-failure")
+
+
+def test_threads_that_share_a_handle_are_told_of_their_own_errors(
+    suite: Suite, tmp_path: Path
+) -> None:
+    program = host_program("cpp_soak/soak.cpp", tmp_path / "soak", ("release",))
+    assert run(program, "errors", suite.bundle("class"), "2000") == "done\n"

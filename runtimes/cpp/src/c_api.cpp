@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -41,7 +42,9 @@ struct dcae_bundle {
     bool closing = false;
     // Closed from its own progress callback: the call that ends last frees the handle.
     bool orphaned = false;
-    std::string error;
+    // What went wrong in each thread's last call, where it failed. An entry is changed and removed by calls of its own
+    // thread alone, so that what dcae_last_error gave to that thread stays meanwhile.
+    std::map<std::thread::id, std::string> errors;
 
     // Only touched by the call that runs; set once, by dcae_open.
     std::unique_ptr<Pipeline> pipeline;
@@ -81,25 +84,34 @@ dcae_status explained(std::string& message) noexcept {
 template <typename Work>
 dcae_status call(dcae_bundle* bundle, const Work& work) noexcept {
     if (bundle == nullptr) return DCAE_USAGE;
+    const auto thread = std::this_thread::get_id();
     Cancellation cancellation;
     dcae_status status = DCAE_OK;
     std::string message;
+    // Its place is taken before the work, which may leave no memory for one.
+    std::string* error = nullptr;
     try {
         const std::lock_guard<std::mutex> lock(bundle->state);
-        if (bundle->closing) return DCAE_CANCELLED;
-        if (bundle->running == std::this_thread::get_id()) {
-            bundle->error = "called from the progress callback of a call on the same handle";
+        error = &bundle->errors[thread];
+        error->clear();
+        if (bundle->closing) {
+            *error = "the handle is closed";
+            return DCAE_CANCELLED;
+        }
+        if (bundle->running == thread) {
+            *error = "called from the progress callback of a call on the same handle";
             return DCAE_USAGE;
         }
         bundle->active.insert(&cancellation);
     } catch (...) {
+        // What there is no memory for is the place of a message.
         return explained(message);
     }
     try {
         const std::lock_guard<std::mutex> turn(bundle->call);
         {
             const std::lock_guard<std::mutex> lock(bundle->state);
-            bundle->running = std::this_thread::get_id();
+            bundle->running = thread;
         }
         try {
             cancellation.check();
@@ -109,13 +121,14 @@ dcae_status call(dcae_bundle* bundle, const Work& work) noexcept {
         }
         const std::lock_guard<std::mutex> lock(bundle->state);
         bundle->running = {};
-        bundle->error.swap(message);
     } catch (...) {
         status = explained(message);
     }
     bool last = false;
     {
         const std::lock_guard<std::mutex> lock(bundle->state);
+        error->swap(message);
+        if (status == DCAE_OK) bundle->errors.erase(thread);
         bundle->active.erase(&cancellation);
         if (bundle->active.empty()) {
             last = bundle->orphaned;
@@ -280,7 +293,8 @@ void dcae_close(dcae_bundle* bundle) {
 const char* dcae_last_error(const dcae_bundle* bundle) {
     if (bundle == nullptr) return "";
     const std::lock_guard<std::mutex> lock(bundle->state);
-    return bundle->error.c_str();
+    const auto error = bundle->errors.find(std::this_thread::get_id());
+    return error == bundle->errors.end() ? "" : error->second.c_str();
 }
 
 void dcae_cancel(dcae_bundle* bundle) {

@@ -1,7 +1,7 @@
 /* Run a bundle of dcae-export: pictures from labels and seeds, latents from pictures, and back.
  *
  * No function throws, prints or ends the process, and there is no state outside of handles. Text is UTF-8. Functions
- * that may fail return a status, and the handle keeps what went wrong as one line.
+ * that may fail return a status, and the handle keeps what went wrong as one line, for each thread its own.
  *
  * Threads: a handle may be used from several; its calls run one after the other. dcae_cancel may be called from any
  * thread at any time before dcae_close, and from a progress callback.
@@ -107,7 +107,8 @@ DCAE_API dcae_status dcae_open(const char *path, const dcae_open_options *option
 /* Cancel what is running, wait for it to end, and free the handle; NULL is left alone. No call may begin afterwards. */
 DCAE_API void dcae_close(dcae_bundle *bundle);
 
-/* One line about the handle's last call that failed, "" where none did; until the handle's next call. */
+/* One line about the calling thread's last call on the handle, "" where that did not fail or there was none. It stays
+ * until the same thread's next call on the handle, or dcae_close. */
 DCAE_API const char *dcae_last_error(const dcae_bundle *bundle);
 
 /* End the handle's calls in progress with DCAE_CANCELLED, inside of a graph's run too. Later calls run as ever. */
