@@ -195,6 +195,7 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
 }
 
 Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellation) {
+    require_transformer();
     const auto factor = static_cast<float>(*manifest().scaling_factor);
     const auto shift = static_cast<float>(manifest().shift);
     Floats raw = latents;
