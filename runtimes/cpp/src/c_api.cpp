@@ -26,6 +26,7 @@ using dcae::core::Cancellation;
 using dcae::core::Error;
 using dcae::core::fail;
 using dcae::core::Floats;
+using dcae::core::kVersion;
 using dcae::core::Pictures;
 using dcae::core::Pipeline;
 using dcae::core::Status;
@@ -148,7 +149,8 @@ dcae_status with_pipeline(dcae_bundle* bundle, const Work& work) noexcept {
     });
 }
 
-// A struct as the caller's version of the header has it: what is missing at its end is zero.
+// A struct as the caller's version of the header has it: what is missing at its end is zero, and what this version does
+// not know of has to be.
 template <typename Struct>
 Struct complete(const Struct* given, const char* name) {
     Struct result{};
@@ -156,7 +158,12 @@ Struct complete(const Struct* given, const char* name) {
     if (given->size < sizeof(std::size_t) || given->size > 65536) {
         fail(Status::usage, name, ".size is ", given->size, "; begin with its INIT");
     }
-    std::memcpy(&result, given, std::min(given->size, sizeof(Struct)));
+    const auto* bytes = reinterpret_cast<const unsigned char*>(given);
+    const std::size_t known = std::min(given->size, sizeof(Struct));
+    if (std::any_of(bytes + known, bytes + given->size, [](unsigned char byte) { return byte != 0; })) {
+        fail(Status::usage, name, " has an option that version ", kVersion, " of the library does not know; update it");
+    }
+    std::memcpy(&result, bytes, known);
     return result;
 }
 
@@ -260,7 +267,7 @@ dcae::core::OpenOptions options_of(const dcae_open_options* given) {
 
 }  // namespace
 
-const char* dcae_version(void) { return dcae::core::kVersion; }
+const char* dcae_version(void) { return kVersion; }
 
 dcae_status dcae_open(const char* path, const dcae_open_options* options, dcae_bundle** bundle) {
     if (bundle == nullptr) return DCAE_USAGE;
@@ -391,7 +398,9 @@ dcae_status dcae_parity(dcae_bundle* bundle, size_t* measured) {
     return with_pipeline(bundle, [&](Pipeline& pipeline, Cancellation& cancellation) {
         const auto all = dcae::core::measure_parity(pipeline, cancellation);
         if (measured != nullptr) *measured = all.size();
-        if (all.empty()) fail(Status::input, pipeline.bundle().path(), ": holds no golden arrays; export the bundle again");
+        if (all.empty()) {
+            fail(Status::input, pipeline.bundle().path(), ": holds no golden arrays; export the bundle again");
+        }
         for (const auto& one : all) {
             if (!one.passed()) fail(Status::parity, one.graph, " on ", one.runtime, ": ", one.difference.as_text());
         }

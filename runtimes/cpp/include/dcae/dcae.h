@@ -38,7 +38,8 @@ typedef enum dcae_status {
     DCAE_CANCELLED = 130
 } dcae_status;
 
-/* How to open. Zero in any field but `size` is its default. */
+/* How to open. Zero in any field but `size` is its default. Of a struct from a later header, what the library does not
+ * know has to be zero. */
 typedef struct dcae_open_options {
     size_t size;             /* sizeof(dcae_open_options) */
     const char *onnxruntime; /* ONNX Runtime's library; NULL: DCAE_ONNXRUNTIME, then the usual places */
@@ -151,8 +152,8 @@ DCAE_API dcae_status dcae_verify(dcae_bundle *bundle);
 /* Run the bundle's golden arrays; DCAE_PARITY where one is missed. `measured`, which may be NULL, is their number. */
 DCAE_API dcae_status dcae_parity(dcae_bundle *bundle, size_t *measured);
 
-/* Read a PNG, JPEG or WebP as one upright picture; write picture `index` as .png, .jpg or .webp (lossless), whole or not
- * at all, `replace` not 0: in place of an existing file. The handle is for the error only. */
+/* Read a PNG, JPEG or WebP as one upright picture; write picture `index` as .png, .jpg or .webp (lossless), whole or
+ * not at all, `replace` not 0: in place of an existing file. The handle is for the error only. */
 DCAE_API dcae_status dcae_read_picture(dcae_bundle *bundle, const char *path, dcae_images *image);
 DCAE_API dcae_status dcae_write_picture(dcae_bundle *bundle, const char *path, const dcae_images *images, size_t index,
                                         int replace);
