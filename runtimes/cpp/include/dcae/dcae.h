@@ -45,7 +45,7 @@ typedef struct dcae_open_options {
     const char *onnxruntime; /* ONNX Runtime's library; NULL: DCAE_ONNXRUNTIME, then the usual places */
     const char *provider;    /* "cpu", "cuda" or "tensorrt", nothing else is used in its place; NULL: cpu */
     int32_t threads;         /* inside one operator; 0: one for each physical core */
-    int32_t keep_sessions;   /* not 0: graphs stay loaded between calls; faster, and takes the memory of all */
+    int32_t keep_sessions;   /* not 0: what generates stays loaded between calls; see dcae_release */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
     int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
 } dcae_open_options;
@@ -115,7 +115,9 @@ DCAE_API const char *dcae_last_error(const dcae_bundle *bundle);
 /* End the handle's calls in progress with DCAE_CANCELLED, inside of a graph's run too. Later calls run as ever. */
 DCAE_API void dcae_cancel(dcae_bundle *bundle);
 
-/* Free the loaded graphs; the next call loads them again. */
+/* Free the loaded graphs; the next call loads them again. dcae_encode, dcae_decode and dcae_reconstruct leave theirs
+ * loaded. dcae_generate, dcae_sample and dcae_decode_sampled free all graphs when they are done, but with keep_sessions,
+ * where the memory holds transformer and decoder at once: that is faster. */
 DCAE_API dcae_status dcae_release(dcae_bundle *bundle);
 
 /* The manifest as JSON, as long as the handle lives; NULL where dcae_open failed. */
