@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,16 @@ def onnxruntime_library() -> Path:
     return library
 
 
+def onnxruntime_headers() -> Path:
+    """The folder of ONNX Runtime's headers, where there is one."""
+    return next(_header_folders())
+
+
 def _has_headers() -> bool:
+    return any(_header_folders())
+
+
+def _header_folders() -> Iterator[Path]:
     folders = [os.environ.get("ORT_INCLUDE_DIR"), *_HEADERS]
-    return any(
-        (Path(folder) / "onnxruntime_c_api.h").is_file() for folder in folders if folder is not None
-    )
+    paths = (Path(folder) for folder in folders if folder is not None)
+    return (path for path in paths if (path / "onnxruntime_c_api.h").is_file())

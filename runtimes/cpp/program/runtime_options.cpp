@@ -27,11 +27,13 @@ std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
 }  // namespace
 
 std::vector<Option> with_runtime(std::vector<Option> options) {
-    options.insert(options.end(), {{"--provider", "NAME", "Where to run: cpu, cuda or tensorrt.  [default: cpu]"},
-                                   {"--threads", "N", "Threads of an operator.  [default: one per physical core]"},
-                                   {"--onnxruntime", "PATH", "ONNX Runtime's library.  [default: DCAE_ONNXRUNTIME, then the usual places]"},
-                                   {"--verify", nullptr, "Check the hashes of the bundle's files.  [default]"},
-                                   {"--no-verify", nullptr, "Skip the hashes, with a note."}});
+    options.insert(options.end(), {
+        {"--provider", "NAME", "Where to run: cpu or cuda.  [default: cpu]"},
+        {"--threads", "N", "Threads of an operator.  [default: one per physical core]"},
+        {"--onnxruntime", "PATH", "ONNX Runtime's library.  [default: DCAE_ONNXRUNTIME, then the usual places]"},
+        {"--verify", nullptr, "Check the hashes of the bundle's files.  [default]"},
+        {"--no-verify", nullptr, "Skip the hashes, with a note."},
+    });
     return options;
 }
 

@@ -39,6 +39,9 @@ static void options_say_their_size(void) {
     options.size = sizeof options;
     expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_USAGE, "a provider has a known name");
     dcae_close(bundle);
+    options.provider = "tensorrt";
+    expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_PROVIDER, "tensorrt is a provider of Python's");
+    dcae_close(bundle);
 }
 
 static void an_option_of_a_later_version_is_never_lost(void) {

@@ -43,7 +43,7 @@ typedef enum dcae_status {
 typedef struct dcae_open_options {
     size_t size;             /* sizeof(dcae_open_options) */
     const char *onnxruntime; /* ONNX Runtime's library; NULL: DCAE_ONNXRUNTIME, then the usual places */
-    const char *provider;    /* "cpu", "cuda" or "tensorrt", nothing else is used in its place; NULL: cpu */
+    const char *provider;    /* "cpu" or "cuda", nothing else is used in its place; NULL: cpu */
     int32_t threads;         /* inside one operator; 0: one for each physical core */
     int32_t keep_sessions;   /* not 0: what generates stays loaded between calls; see dcae_release */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
