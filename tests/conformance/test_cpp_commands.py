@@ -110,6 +110,20 @@ def test_a_limit_that_does_not_do_has_the_error_of_python(
     assert "the limit is 0.0 MiB" in of_cpp.err
 
 
+def test_a_picture_is_named_by_the_seed_that_it_was_drawn_from(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("generate", suite.bundle("class"), "--sampler", "ddim:3", "--seed", 2**64 - 1)
+    command = (*map(str, command), "--count", "2", "--each", "--json", "--force", "--out")
+    of_python = in_python(capsys, *command, tmp_path / "out")
+    of_cpp = in_cpp(*command, tmp_path / "out")
+    assert of_cpp == of_python
+    names = ["picture-18446744073709551615.png", "picture-0.png"]
+    assert json.loads(of_cpp.out)["out"] == [str(tmp_path / "out" / name) for name in names]
+    assert json.loads(of_cpp.out)["seeds"] == [2**64 - 1, 0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+
+
 def test_a_folder_is_reconstructed_as_by_python(
     suite: Suite, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,8 +116,8 @@ DCAE_API const char *dcae_last_error(const dcae_bundle *bundle);
 DCAE_API void dcae_cancel(dcae_bundle *bundle);
 
 /* Free the loaded graphs; the next call loads them again. dcae_encode, dcae_decode and dcae_reconstruct leave theirs
- * loaded. dcae_generate, dcae_sample and dcae_decode_sampled free all graphs when they are done, but with keep_sessions,
- * where the memory holds transformer and decoder at once: that is faster. */
+ * loaded. dcae_generate, dcae_sample and dcae_decode_sampled free all graphs when they are done, but with
+ * keep_sessions, where the memory holds transformer and decoder at once: that is faster. */
 DCAE_API dcae_status dcae_release(dcae_bundle *bundle);
 
 /* The manifest as JSON, as long as the handle lives; NULL where dcae_open failed. */
