@@ -21,7 +21,7 @@ def find_recipe(name: str, *, kind: Kind) -> Path:
     """The file of a recipe: a path, or the name of a shipped one; a file of that name goes first.
 
     Raises:
-        ConfigError: There is neither; the message names the shipped ones.
+        ConfigError: There is neither; the message names the shipped one that is nearest, and what lists them.
     """
     shipped = shipped_recipes(kind)
     # A folder does not: a run may well be named after its recipe.
@@ -29,9 +29,10 @@ def find_recipe(name: str, *, kind: Kind) -> Path:
         return Path(name)
     if name not in shipped:
         near = difflib.get_close_matches(name, shipped, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(
-            f"{name}: no such file, nor a recipe of this package; those are {', '.join(shipped)}{hint}"
+            f"{name}: no such file, nor a recipe of this package to {kind}; {hint}`dcae recipes list` "
+            "lists them"
         )
     return shipped[name]
 

@@ -40,19 +40,34 @@ def load(path: Path, model: type[Model], *, overrides: Mapping[str, str] | None 
         UsageError: An override makes it something else than ``model`` says.
     """
     text = _read(path)
-    content = _parse(str(path), text)
-    for key, value in (overrides or {}).items():
-        _override(content, key, value)
-    try:
+    overrides = overrides or {}
+
+    def read(some: Mapping[str, str]) -> Model:
+        content = _parse(str(path), text)
+        for key, value in some.items():
+            _override(content, key, value)
         return _validated(content, model)
+
+    def breaks(some: Mapping[str, str]) -> str | None:
+        """The key at which the file is wrong with only these; None where it is right."""
+        try:
+            read(some)
+        except ValidationError as error:
+            return _in_one_line(error, model)[1]
+        return None
+
+    try:
+        return read(overrides)
     except ValidationError as error:
         fault, key = _in_one_line(error, model)
-        set_keys = _to_blame(key, overrides or {}, _parse(str(path), text), model)
-        if not set_keys:
+        if any(fault.startswith((f"{one}:", f"{one}.")) for one in overrides):
+            raise UsageError(f"--set {fault}") from error
+        if not overrides or breaks({}) is not None:
             raise ConfigError(f"{path}: {fault}") from error
-        named = any(fault.startswith((f"{one}:", f"{one}.")) for one in set_keys)
-        where = "--set" if named else f"--set {', '.join(set_keys)}:"
-        raise UsageError(f"{where} {fault}") from error
+        # Another key may be at fault than the one that is wrong: the others that were set are innocent.
+        at_fault = [one for one, value in overrides.items() if breaks({one: value}) == key]
+        blamed = ", ".join(at_fault) or "several together"
+        raise UsageError(f"--set {blamed}: {fault}") from error
 
 
 def dump(content: BaseModel) -> str:
@@ -123,20 +138,6 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models_in(part)
-
-
-def _to_blame(
-    key: str, overrides: Mapping[str, str], alone: Mapping[str, object], model: type[BaseModel]
-) -> list[str]:
-    """The overrides at fault: that of the key; where the file ``alone`` is right, those inside the key, or any."""
-    own = [one for one in overrides if key == one or key.startswith(f"{one}.")]
-    if own or not overrides:
-        return own
-    try:
-        _validated(alone, model)
-    except ValidationError:
-        return []
-    return [one for one in overrides if one.startswith(f"{key}.")] or list(overrides)
 
 
 def _read(path: Path) -> str:

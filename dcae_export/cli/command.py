@@ -1,5 +1,6 @@
 """The form of every command: help that ends with examples, and ``--verbose``."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,9 +44,16 @@ class GpuOption(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help ends with examples."""
+    """A command whose help ends with examples, and which takes an option of one value once."""
 
     examples: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _refuse_repetition(self, ctx, given)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, is_gpu in (("Options", False), ("Options of cuda and tensorrt", True)):
@@ -62,6 +70,17 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         _write_examples(formatter, self.examples)
+
+
+def _refuse_repetition(command: click.Command, ctx: click.Context, args: list[str]) -> None:
+    # Click takes the last and says nothing; the order in which it met the options names each as often as it stood there.
+    *_, order = command.make_parser(ctx).parse_args(args)
+    for option, count in Counter(order).items():
+        if not isinstance(option, click.Option) or count == 1 or option.multiple:
+            continue
+        # A flag without an opposite says the same again.
+        if not option.is_flag or option.secondary_opts:
+            raise click.UsageError(f"Option '{option.opts[0]}' is given more than once", ctx)
 
 
 class Group(click.Group):

@@ -5,7 +5,7 @@ from pathlib import Path
 from dcae_export import __version__
 from dcae_export.cli.console import print_note
 from dcae_export.cli.progress import Progress
-from dcae_export.errors import BundleError, ProviderError, UsageError
+from dcae_export.errors import BundleError, UsageError
 from dcae_export.extras import install_command
 
 _DIGEST_DIGITS = 16
@@ -18,8 +18,8 @@ def demo_bundle(size: tuple[int, int] | None) -> Path:
     PyTorch; a second process waits for the first, and one that is killed leaves nothing under that name.
 
     Raises:
-        UsageError: The demo model was not trained for this size.
-        ProviderError: The bundle has to be made, and PyTorch is not installed.
+        UsageError: The demo model was not trained for this size; or the bundle has to be made, and PyTorch is not
+            installed.
         WeightsError: This copy of the package has no demo model.
         DcaeError: As ``export``.
     """
@@ -58,7 +58,7 @@ def _make(target: Path, side: int) -> None:
             from dcae_export.models.shipped import AUTOENCODER_NAME
             from dcae_export.models.source import resolve, shipped_transformer
         except ModuleNotFoundError as error:
-            raise ProviderError(
+            raise UsageError(
                 f"without a BUNDLE the demo bundle is made, once, and {error.name} is not installed; "
                 f"{install_command('export')}, or name a BUNDLE"
             ) from error

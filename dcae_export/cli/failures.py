@@ -11,7 +11,7 @@ import click
 
 from dcae_export.cli.command import Invocation
 from dcae_export.cli.console import print_note
-from dcae_export.errors import DcaeError, ProviderError, ResourceError
+from dcae_export.errors import DcaeError, ProviderError, ResourceError, UsageError
 from dcae_export.extras import install_command
 
 _FAULT_OF_OURS = 1
@@ -33,6 +33,7 @@ _EXTRAS = {
     "transformers": "evaluate",
     "onnxruntime": "cpu",
 }
+_RUNTIME = "onnxruntime"
 
 
 def run(command: click.Command, *, prog_name: str, args: Sequence[str] | None = None) -> int:
@@ -86,8 +87,10 @@ def _explain(error: BaseException) -> tuple[int, str]:
                 "error: the memory is full; close other programs or choose a smaller size",
             )
         case ModuleNotFoundError() if (line := _install_line(error)) is not None:
+            # What runs graphs is a provider; another extra is what the command line asks for.
+            is_runtime = _package(error) == _RUNTIME
             return (
-                ProviderError.exit_status,
+                (ProviderError if is_runtime else UsageError).exit_status,
                 f"error: {error.name} is not installed; {line}",
             )
         case _:
@@ -104,8 +107,12 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _install_line(error: ModuleNotFoundError) -> str | None:
-    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    extra = _EXTRAS.get(_package(error))
     return None if extra is None else install_command(extra)
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def _leave_pipe() -> int:

@@ -13,6 +13,18 @@ _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(kB|MB|GB|KiB|MiB|GiB)", re.IGNOREC
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
+class WholeNumber(click.IntRange):
+    """A whole number between bounds; click's own name for it is no word for what is expected."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number between bounds, as ``WholeNumber``."""
+
+    name = "number"
+
+
 class Size(click.ParamType[tuple[int, int]]):
     """512 for a square, or WIDTHxHEIGHT: (height, width)."""
 

@@ -36,6 +36,7 @@ class Progress:
         self._entered_s = clock()
         # When the first steps were counted, and how many: they may be of an earlier run.
         self._begun: tuple[float, int] | None = None
+        self._newest_s = self._entered_s
         self._lock = threading.Lock()
         self._display: tuple[Display, TaskID] | None = None
         self._over = threading.Event()
@@ -63,8 +64,9 @@ class Progress:
         """Count steps as done."""
         with self._lock:
             self._done += steps
+            self._newest_s = self._clock()
             if self._begun is None:
-                self._begun = self._clock(), self._done
+                self._begun = self._newest_s, self._done
             self._update()
 
     def line(self) -> str:
@@ -84,7 +86,9 @@ class Progress:
         begun_s, done_before = self._begun
         if self._done == done_before:
             return ""
-        seconds = (steps - self._done) * (now_s - begun_s) / (self._done - done_before)
+        pace_s = (self._newest_s - begun_s) / (self._done - done_before)
+        # What has gone into the step at hand is one step's time at most, however long it takes.
+        seconds = (steps - self._done) * pace_s - min(now_s - self._newest_s, pace_s)
         return f", {timedelta(seconds=round(seconds))} left"
 
     def _print_lines(self) -> None:
@@ -107,14 +111,24 @@ class Progress:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
+            ProgressColumn,
             SpinnerColumn,
+            Task,
             TextColumn,
             TimeElapsedColumn,
-            TimeRemainingColumn,
         )
         from rich.progress import Progress as Display
+        from rich.text import Text
 
-        counted = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        outer = self
+
+        # Rich's own forgets what is older than half a minute, and so every step that takes longer.
+        class TimeLeft(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                # Without the lock: who holds that may be waiting for the display, which calls this.
+                return Text(outer._left(int(task.total or 0), outer._clock()).removeprefix(", "))
+
+        counted = (BarColumn(), MofNCompleteColumn(), TimeLeft())
         display = Display(
             SpinnerColumn("line"),
             TextColumn("{task.description}", markup=False),

@@ -9,7 +9,7 @@ import click
 
 from dcae_export.cli.command import GpuOption
 from dcae_export.cli.console import print_note
-from dcae_export.cli.option_types import AxisProfileType, Bytes
+from dcae_export.cli.option_types import AxisProfileType, Bytes, WholeNumber
 from dcae_export.errors import UsageError
 from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.provider_options import (
@@ -61,7 +61,7 @@ def provider_option() -> click.Option:
 def gpu_options() -> list[click.Option]:
     """The options of CUDA and TensorRT, in the order of help; None is the provider's own default."""
     return [
-        GpuOption(["--gpu"], type=click.IntRange(min=0), help="Number of the GPU.  [default: 0]"),
+        GpuOption(["--gpu"], type=WholeNumber(min=0), help="Number of the GPU.  [default: 0]"),
         GpuOption(
             ["--cudnn-search"],
             type=click.Choice([search.value for search in CudnnSearch]),
@@ -107,7 +107,7 @@ def gpu_options() -> list[click.Option]:
         ),
         GpuOption(
             ["--builder-level"],
-            type=click.IntRange(min=0, max=5),
+            type=WholeNumber(min=0, max=5),
             help="tensorrt: how long to look for fast kernels.  [default: 3]",
         ),
         GpuOption(
@@ -136,6 +136,8 @@ class ProviderChoice:
     def resolve(self) -> ProviderOptions:
         """The options of the provider; for auto, of the one that works, with a note of which.
 
+        Where auto takes the CPU, a second note names the options that were given for a GPU.
+
         Raises:
             UsageError: An option of another provider was given.
             ProviderError: No ONNX Runtime is installed.
@@ -152,15 +154,20 @@ class ProviderChoice:
             case "cuda":
                 return CudaOptions(**options)  # pyright: ignore[reportArgumentType] - click has converted them
             case _:
-                return _automatic(CudaOptions(**options))  # pyright: ignore[reportArgumentType] - as above
+                found = _automatic(CudaOptions(**options))  # pyright: ignore[reportArgumentType] - as above
+                idle = sorted(set(self.given) - _TAKEN[found.provider.value])
+                if idle:
+                    print_note(
+                        f"no effect on the {found.provider.value}: {', '.join(map(_spelling, idle))}"
+                    )
+                return found
 
     def _check(self) -> None:
         strange = sorted(set(self.given) - _TAKEN[self.name])
         if not strange:
             return
-        option = next(one for one in gpu_options() if one.name == strange[0])
         takers = [name for name in PROVIDERS if strange[0] in _TAKEN[name]]
-        raise UsageError(f"{option.opts[0]} goes with --provider {' or '.join(takers)}")
+        raise UsageError(f"{_spelling(strange[0])} goes with --provider {' or '.join(takers)}")
 
 
 def choice_of(values: dict[str, object]) -> ProviderChoice:
@@ -172,6 +179,11 @@ def choice_of(values: dict[str, object]) -> ProviderChoice:
         if value is not None and value != ():
             given[name] = value
     return ProviderChoice(name=str(values.pop("provider")), given=given)
+
+
+def _spelling(name: str) -> str:
+    """How an option of GPUs is written on the command line."""
+    return next(one.opts[0] for one in gpu_options() if one.name == name)
 
 
 def _automatic(cuda: CudaOptions) -> ProviderOptions:

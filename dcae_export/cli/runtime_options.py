@@ -8,7 +8,7 @@ import click
 
 from dcae_export.cli.bundle_argument import locate_bundle
 from dcae_export.cli.console import print_note
-from dcae_export.cli.option_types import Bytes, Size
+from dcae_export.cli.option_types import Bytes, Number, Size, WholeNumber
 from dcae_export.cli.provider_choice import ProviderChoice, choice_of, gpu_options, provider_option
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def runtime_options(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--threads",
-            type=click.IntRange(min=1),
+            type=WholeNumber(min=1),
             help="Threads of an operator.  [default: one per physical core]",
         ),
     ):
@@ -73,7 +73,7 @@ def trial_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option(
             "--batch",
-            type=click.IntRange(min=1),
+            type=WholeNumber(min=1),
             default=1,
             show_default=True,
             help="Pictures at a time; a guided transformer runs two rows for each.",
@@ -84,6 +84,17 @@ def trial_options(function: Callable[..., None]) -> Callable[..., None]:
     ):
         function = option(function)
     return function
+
+
+def guidance_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--guidance``."""
+    return click.option(
+        "--guidance",
+        type=Number(min=0),
+        metavar="WEIGHT",
+        help="0 is the unconditional prediction alone, 1 the one for the label alone; more goes further away "
+        "from the unconditional one.  [default: the bundle's]",
+    )(function)
 
 
 def picture_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -57,7 +57,7 @@ def measure_clip(task: CLIPTask, course: Course) -> Result | None:
     return Result(
         kind="clip",
         subject=str(task.pictures.folder),
-        settings=settings | {"left out": task.pictures.left_out(tally.skipped)},
+        settings=settings | task.pictures.outcome(tally.skipped),
         figures=(mean_figure(Metric(name="CLIP score", better="higher"), scores),),
         distributions={"CLIP score": tuple(scores)},
         pictures=(),

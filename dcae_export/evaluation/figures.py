@@ -16,7 +16,8 @@ class Metric:
     """What a figure is called, and which way is better.
 
     ``missing`` says why it is not measured, None where it is. ``is_random`` is whether the metric's own network has
-    random weights: such a figure is a trial of the way to it, and stands beside nothing that was published.
+    random weights: what it finds is a trial of the way to a figure and no value, and stands beside nothing that was
+    published.
     """
 
     name: str
@@ -31,7 +32,8 @@ class Metric:
         trial = f"random weights, so no {self.name}" if self.is_random else ""
         return Figure(
             name=self.name,
-            value=value,
+            value=None if self.is_random else value,
+            trial=value if self.is_random else None,
             count=count,
             better=self.better,
             unit=self.unit,

@@ -55,7 +55,7 @@ def measure_statistics(task: StatisticsTask, course: Course) -> Statistics | Non
     )
     if tally is None:
         return None
-    left_out = task.pictures.left_out(tally.skipped)
+    outcome = task.pictures.outcome(tally.skipped)
     moments = tally.moments.get(_PICTURES)
     if moments is None or moments.count < 2:
         raise PictureError(
@@ -64,7 +64,7 @@ def measure_statistics(task: StatisticsTask, course: Course) -> Statistics | Non
     return Statistics(
         gaussian=moments.gaussian(),
         count=moments.count,
-        settings=settings | {"left out": left_out},
+        settings=settings | outcome,
     )
 
 

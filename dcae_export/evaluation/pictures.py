@@ -1,7 +1,7 @@
 """The pictures of a folder that are evaluated, by number, read ahead of their use."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ _THREADS: Final = 4
 # Batches that wait while one is measured.
 _AHEAD: Final = 1
 _MAX_NAMED: Final = 5
+# What a result's settings call pictures that ``--count`` asked for and that were not measured.
+SHORTFALL: Final = "shortfall"
 # Of a picture in pixels: any.
 _MIN_SIDE: Final = 1
 
@@ -44,11 +46,15 @@ class ReadBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluatedPictures:
-    """``count`` of the pictures of ``folder``, spread evenly over their ``names``; ``skipped`` have no readable header."""
+    """``count`` of the pictures of ``folder``, spread evenly over their ``names``.
+
+    ``asked`` is how many a user wanted, None for all of them; ``skipped`` have no readable header.
+    """
 
     folder: Path
     names: FileNames
     count: int
+    asked: int | None
     skipped: Skipped
 
     @classmethod
@@ -64,11 +70,29 @@ class EvaluatedPictures:
         """
         found, skipped = scan(folder, min_side=_MIN_SIDE)
         taken = len(found) if count is None else min(count, len(found))
-        return cls(folder=folder, names=found, count=taken, skipped=skipped)
+        return cls(folder=folder, names=found, count=taken, asked=count, skipped=skipped)
 
     def name(self, number: int) -> str:
         """The name of a picture in the folder, by its number from 0 on."""
         return self.names[number * len(self.names) // self.count]
+
+    def outcome(self, undecodable: Sequence[Skip]) -> dict[str, str]:
+        """What became of them, as settings of a result: what was left out, and whether fewer were measured than asked for.
+
+        Args:
+            undecodable: Of those that were taken, the ones that turned out to be damaged.
+        """
+        told = {"left out": self.left_out(undecodable)}
+        measured = self.count - len(undecodable)
+        if self.asked is None or measured == self.asked:
+            return told
+        reasons: list[str] = []
+        if self.count < self.asked:
+            reasons.append(f"{self.folder} holds no more than {self.count}")
+        if undecodable:
+            # Which pictures are taken is settled before any is decoded, so that processes and a resumed run agree.
+            reasons.append(f"{len(undecodable)} cannot be read, and no other one stands in")
+        return told | {SHORTFALL: f"{measured} of {self.asked} measured: {'; '.join(reasons)}"}
 
     def left_out(self, undecodable: Iterable[Skip]) -> str:
         """What was left out, for a reader: how many, why, and the first of them by name; "none" where nothing was."""

@@ -198,12 +198,16 @@ def _result(
         is_random=task.lpips is not None and task.lpips.is_random,
         published=beside.get("LPIPS"),
     )
-    titles = {_PSNR: "PSNR, dB", _SSIM: "SSIM", _LPIPS: "LPIPS"}
+    titles = {
+        _PSNR: "PSNR, dB",
+        _SSIM: "SSIM",
+        _LPIPS: "LPIPS's distance with random weights" if lpips.is_random else "LPIPS",
+    }
     paths = () if sheets is None else [_sheet_path(sheets, number) for number in _drawn(task)]
     return Result(
         kind="reconstruction",
         subject=task.subject,
-        settings=settings | {"left out": task.pictures.left_out(tally.skipped)},
+        settings=settings | task.pictures.outcome(tally.skipped),
         figures=(
             frechet_figure(rfid, tally.moments.get(_RECONSTRUCTION), tally.moments.get(_ORIGINAL)),
             mean_figure(psnr, tally.values.get(_PSNR, [])),

@@ -14,11 +14,12 @@ from dcae_export.evaluation.published import Published, Standing
 class Figure:
     """One number over ``count`` pictures.
 
-    ``value`` is None where it was not measured; ``note`` then says why, and else may say how. ``published`` is the
-    figure that was published for the same network, None without one.
+    ``value`` is None where it was not measured; ``note`` then says why, and else may say how. ``trial`` is what a
+    network of random weights gave in the value's place, None without one. ``published`` is the figure that was
+    published for the same network, None without one.
 
     Raises:
-        ValueError: A value that is not finite, or none without the reason.
+        ValueError: A value or trial that is not finite, or no value without the reason.
     """
 
     name: str
@@ -27,13 +28,15 @@ class Figure:
     better: Literal["lower", "higher"]
     unit: str = ""
     note: str = ""
+    trial: float | None = None
     published: Published | None = None
 
     def __post_init__(self) -> None:
         if self.value is None and not self.note:
             raise ValueError(f"{self.name}: a figure without a value needs a note that says why")
-        if self.value is not None and not math.isfinite(self.value):
-            raise ValueError(f"{self.name}: {self.value} is no figure; leave it out with a note")
+        for number in (self.value, self.trial):
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{self.name}: {number} is no figure; leave it out with a note")
 
     @property
     def standing(self) -> Standing | None:
@@ -57,6 +60,7 @@ class Figure:
         return {
             "name": self.name,
             "value": self.value,
+            "trial": self.trial,
             "unit": self.unit,
             "count": self.count,
             "better": self.better,

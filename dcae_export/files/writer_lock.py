@@ -13,6 +13,9 @@ from dcae_export.errors import BusyError
 def writer_lock(target: Path, *, wait: bool = False) -> Generator[None]:
     """Be the one process that writes ``target``.
 
+    The lock is a hidden, empty file beside the target, and stays there: to unlink it would leave a process that has
+    opened it and waits with a lock on a file that has no name, while a third one makes and locks a new one.
+
     Raises:
         BusyError: Another one is, and ``wait`` is off.
     """

@@ -1,6 +1,6 @@
 """The fastest provider that works here."""
 
-from dcae_export.runtime.provider_options import CPU, CudaOptions, ProviderOptions
+from dcae_export.runtime.provider_options import CpuOptions, CudaOptions, ProviderOptions
 from dcae_export.runtime.provider_probe import probe
 
 
@@ -14,4 +14,6 @@ def automatic_provider(cuda: CudaOptions) -> tuple[ProviderOptions, str]:
         What to run on, and why CUDA does not, or nothing.
     """
     found = probe(cuda)
-    return (cuda, "") if found.works else (CPU, found.reason)
+    # The one option of CUDA that the CPU has as well.
+    cpu = CpuOptions(memory_limit=cuda.memory_limit)
+    return (cuda, "") if found.works else (cpu, found.reason)

@@ -161,7 +161,8 @@ class Pipeline:
             labels: Numbers or names; None is the null label, and the only one of an unconditional model.
             seed: Image i draws from seed + i, modulo 2^64.
             sampler: A table of the bundle; None is its default.
-            guidance: The guidance weight, from 0; 1 runs the labels' half alone; None is the bundle's default.
+            guidance: The guidance weight, from 0, where the unconditional prediction is left alone; 1 runs the labels'
+                half alone; None is the bundle's default.
             latents: The noise to begin with in place of the seed's, (N, channels, h, w), in diffusion scale.
             size: (height, width) in pixels; None is ``size``.
             image: A picture to vary, (height, width, 3) of the request's size.
@@ -317,7 +318,7 @@ class Pipeline:
         if name not in self.samplers.tables:
             raise UsageError(
                 f"sampler {name!r}: this bundle has {', '.join(self.samplers.tables)}; "
-                "dcae samplers adds others"
+                f"dcae samplers {self.bundle.path} --add NAME:N adds one"
             )
         return self.samplers.tables[name].to_table()
 
@@ -369,7 +370,9 @@ class Pipeline:
     def _weight(self, guidance: float | None) -> float:
         weight = self.samplers.default_guidance if guidance is None else guidance
         if not 0 <= weight <= FLOAT32_MAX:
-            raise UsageError(f"guidance {weight}: a weight is a number from 0; 1 runs without")
+            raise UsageError(
+                f"guidance {weight}: a weight is a number from 0; 1 is the label's prediction alone"
+            )
         return weight
 
     def _is_guided(self, weight: float) -> bool:

@@ -91,6 +91,9 @@ def _tell(out: Path, costs: list[Cost]) -> None:
         ),
     ):
         click.echo(f"{what}: {where}")
+    click.echo(
+        "a small model, trained on drawn pictures: they show that everything works, not what DC-AE can do"
+    )
     click.echo(f"{total:.0f} s; the largest process took {size_text(peak)}")
 
 

@@ -105,6 +105,11 @@ def test_samplers_are_listed_and_added_and_the_bundle_stays_whole(bundle, tmp_pa
     try:
         added = dcae("samplers", bundle, "--add", "dpmpp-2m:4", "--json").stdout
         assert json.loads(added)["samplers"] == {"ddim:3": 3, "dpmpp-2m:4": 4}
+        grown = (bundle / "manifest.json").read_bytes()
+        again = dcae("samplers", bundle, "--add", "dpmpp-2m:4", "--add", "ddim:3")
+        for name in ("dpmpp-2m:4", "ddim:3"):
+            assert f"dcae: --add {name}: was there already\n" in again.stderr
+        assert (bundle / "manifest.json").read_bytes() == grown
         dcae("verify", bundle)
         out = tmp_path / "out.png"
         dcae("generate", bundle, "--label", "1", "--sampler", "dpmpp-2m:4", "--out", out)

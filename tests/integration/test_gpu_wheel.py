@@ -116,8 +116,8 @@ def test_the_doctor_names_what_is_missing_and_what_collides(wheel):
     result = dcae(wheel, "doctor", "--json")
     report = json.loads(result.stdout)
     providers = {one["name"]: one for one in report["providers"]}
-    assert providers["CPUExecutionProvider"]["works"]
-    for name in ("CUDAExecutionProvider", "TensorrtExecutionProvider"):
+    assert providers["cpu"]["works"]
+    for name in ("cuda", "tensorrt"):
         assert not providers[name]["works"]
         assert "libcuda.so.1 (the NVIDIA driver, 580 or newer" in providers[name]["reason"]
     assert report["gpu"]["onnxruntime_cuda"] == "13.0"

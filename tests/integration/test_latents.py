@@ -59,9 +59,16 @@ def dcae(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     return partial(run_here, capsys)
 
 
-def arguments(inputs: Path, out: Path, *, weights: str = "dc-ae", workers: int = 0) -> list[str]:
+def arguments(
+    inputs: Path,
+    out: Path,
+    *,
+    weights: str = "dc-ae",
+    workers: int = 0,
+    size: int = SIDE_PIXELS,
+) -> list[str]:
     where = ["--autoencoder", inputs / weights, "--data", inputs / "pictures", "--out", out]
-    how = ["--size", SIDE_PIXELS, "--batch-size", "2", "--workers", workers]
+    how = ["--size", size, "--batch-size", "2", "--workers", workers]
     return ["latents", *map(str, [*where, *how])]
 
 
@@ -187,7 +194,7 @@ def test_errors_are_one_line_with_the_way_out(
     other = dcae(*arguments(inputs, undisturbed, weights="sd-vae"))
     assert other.status == 3
     assert other.err.startswith(f"dcae: error: {undisturbed}: was begun with an encoder of sha256")
-    wrong_size = dcae(*arguments(inputs, tmp_path / "out"), "--size", "100")
+    wrong_size = dcae(*arguments(inputs, tmp_path / "out", size=100))
     assert wrong_size.status == 2
     assert wrong_size.err.endswith("needs; 64 and 128 would be\n")
     assert other.err.count("\n") == wrong_size.err.count("\n") == 1

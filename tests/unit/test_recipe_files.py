@@ -15,11 +15,11 @@ def test_a_name_is_of_its_kind_only():
     assert find_recipe("f64-2048", kind="export") == shipped_recipes("export")["f64-2048"]
     with pytest.raises(ConfigError, match="f64-2048: no such file, nor a recipe") as raised:
         find_recipe("f64-2048", kind="train")
-    assert all(name in str(raised.value) for name in shipped_recipes("train"))
+    assert str(raised.value).endswith(" to train; `dcae recipes list` lists them")
 
 
 def test_a_name_that_is_nearly_one_is_answered_with_it():
-    with pytest.raises(ConfigError, match=r"; did you mean f64-phase1\?$"):
+    with pytest.raises(ConfigError, match=r"; did you mean f64-phase1\? `dcae recipes list` "):
         find_recipe("f64-phas1", kind="train")
     with pytest.raises(ConfigError) as raised:
         find_recipe("nothing-like-it", kind="train")

@@ -12,6 +12,12 @@ class Inner(BaseModel):
     rate: float
 
 
+class Bounds(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    low: int
+    high: int
+
+
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = ""
@@ -24,7 +30,13 @@ class Model(BaseModel):
     def _counts_what_has_a_name(self):
         if self.count and self.name == "nothing":
             raise ValueError("count: nothing cannot be counted")
+        if self.flag and 7 in self.sizes:
+            raise ValueError("no size may be 7")
         return self
+
+
+class WithBounds(Model):
+    nest: Bounds | None = None
 
 
 @pytest.fixture
@@ -194,12 +206,14 @@ def test_a_fault_of_an_override_names_the_override(recipe, key, text, message):
     [
         ({"name": "nothing"}, "--set name: count: nothing cannot be counted"),
         ({"name": "nothing", "count": "2"}, "--set count: nothing cannot be counted"),
-        ({"flag": "true", "name": "nothing"}, "--set flag, name: count: nothing cannot be counted"),
+        ({"flag": "true", "name": "nothing"}, "--set name: count: nothing cannot be counted"),
+        ({"flag": "true", "nest.low": "1"}, "--set nest.low: nest.high: Field required"),
+        ({"flag": "true", "sizes": "[7]"}, "--set several together: no size may be 7"),
     ],
 )
 def test_what_overrides_make_of_a_sound_file_is_their_fault(recipe, overrides, message):
     with pytest.raises(UsageError) as raised:
-        load(recipe("count: 1"), Model, overrides=overrides)
+        load(recipe("count: 1"), WithBounds, overrides=overrides)
     assert str(raised.value) == message
 
 

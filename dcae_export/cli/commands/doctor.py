@@ -74,7 +74,7 @@ def _content(
             for name, floor, extra in _packages(versions, needed)
         ],
         "providers": [
-            {"name": probe.provider, "works": probe.works, "reason": probe.reason or None}
+            {"name": probe.provider.value, "works": probe.works, "reason": probe.reason or None}
             for probe in probes
         ],
         "faults": faults,
@@ -99,8 +99,10 @@ def _print_report(
     click.echo()
     print_table(
         ("provider", "works"),
-        [(probe.provider, "yes" if probe.works else f"no: {probe.reason}") for probe in probes]
-        or [("none", "no ONNX Runtime is installed")],
+        [
+            (probe.provider.value, "yes" if probe.works else f"no: {probe.reason}")
+            for probe in probes
+        ],
     )
     click.echo()
 

@@ -7,7 +7,7 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import print_note, size_text
-from dcae_export.cli.option_types import Size
+from dcae_export.cli.option_types import Size, WholeNumber
 from dcae_export.cli.progress import Progress
 from dcae_export.errors import BundleError, InputError, UsageError
 from dcae_export.export.options import SimplifierName
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     help="Fix the size of pictures.  [default: any size]",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), help="With --size: pictures at a time.  [default: 1]"
+    "--batch", type=WholeNumber(min=1), help="With --size: pictures at a time.  [default: 1]"
 )
 @click.option(
     "--image-io/--no-image-io", default=None, help="Take and give uint8 pictures, (N, H, W, 3)."

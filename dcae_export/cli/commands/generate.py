@@ -10,10 +10,10 @@ from dcae_export.cli.bundle_argument import locate_bundle, optional_bundle_argum
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
 from dcae_export.cli.demo_bundle import demo_bundle
-from dcae_export.cli.option_types import Size
+from dcae_export.cli.option_types import Number, Size, WholeNumber
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.provider_choice import ProviderChoice
-from dcae_export.cli.runtime_options import runtime_options
+from dcae_export.cli.runtime_options import guidance_option, runtime_options
 from dcae_export.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,24 +60,24 @@ class _Request:
 )
 @click.option(
     "--count",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1,
     show_default=True,
     help="Pictures of each label.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0, max=2**64 - 1),
+    type=WholeNumber(min=0, max=2**64 - 1),
     default=0,
     show_default=True,
     help="Picture i draws from SEED + i.",
 )
-@click.option("--sampler", metavar="NAME:N", help="A sampler of the bundle.  [default: its own]")
 @click.option(
-    "--guidance",
-    type=click.FloatRange(min=0),
-    help="Guidance weight; 1 runs without.  [default: the bundle's]",
+    "--sampler",
+    metavar="NAME:N",
+    help="A sampler of the bundle, with its steps.  [default: its own]",
 )
+@guidance_option
 @click.option(
     "--size",
     type=Size(),
@@ -97,7 +97,7 @@ class _Request:
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(min=0, max=1, min_open=True),
+    type=Number(min=0, max=1, min_open=True),
     help="With --from: the share of the steps that are run.  [default: 0.6]",
 )
 @click.option(

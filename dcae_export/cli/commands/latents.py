@@ -8,6 +8,7 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.cli.progress import Progress
 from dcae_export.errors import CancelledError, UsageError
 
@@ -59,35 +60,35 @@ class _Request:
 )
 @click.option(
     "--size",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     required=True,
     help="The side of the squares that are cut, in pixels.",
 )
 @click.option("--flat", is_flag=True, help="No labels, wherever the pictures lie.")
 @click.option(
     "--min-side",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1,
     show_default=True,
     help="Leave out pictures with a shorter side; below SIZE they are enlarged.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0, max=_LONGEST_SEED),
+    type=WholeNumber(min=0, max=_LONGEST_SEED),
     default=0,
     show_default=True,
     help="Draws the latents of an SD-VAE.",
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=8,
     show_default=True,
     help="Pictures at a time.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=2,
     show_default=True,
     help="Processes that read pictures.",

@@ -215,6 +215,8 @@ def _reconstruct_all(
     unreadable: dict[Path, PictureError | UsageError] = {}
     steps = len(jobs) if len(jobs) > 1 else None
     with Progress("reconstructing", steps=steps) as progress:
+        # The pace is that of all pictures: with few of them the first one's time is all there is to go by.
+        progress.advance(0)
         for job in jobs:
             try:
                 scores.append(reconstructor.reconstruct(job))

@@ -6,7 +6,7 @@ import click
 
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
-from dcae_export.cli.console import json_option, print_json, print_table
+from dcae_export.cli.console import json_option, print_json, print_note, print_table
 from dcae_export.errors import UsageError
 
 
@@ -39,7 +39,15 @@ def command(*, bundle: str, added: tuple[str, ...], default: str | None, as_json
     if samplers is None:
         raise UsageError(f"{bundle}: holds no transformer, so there is nothing to sample")
     if added or default is not None:
+        before = samplers.tables
         samplers = edit_samplers(Path(opened.path), added, default=default)
+        for name in dict.fromkeys(added):
+            if name in before:
+                # A table that another version of this package made may differ.
+                same = before[name] == samplers.tables[name]
+                print_note(
+                    f"--add {name}: {'was there already' if same else 'replaces another table'}"
+                )
     assert opened.manifest.diffusion is not None
     diffusion = opened.manifest.diffusion.to_diffusion()
     solvers = {name: one.summary for name, one in SOLVERS.items() if one.fits(diffusion)}

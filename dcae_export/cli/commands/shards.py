@@ -7,6 +7,7 @@ import click
 
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _DEFAULT_SIZE_MB = 500
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option(
     "--size-mb",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=_DEFAULT_SIZE_MB,
     show_default=True,
     help="Begin the next shard at this size.",

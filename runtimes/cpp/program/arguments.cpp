@@ -107,7 +107,7 @@ std::optional<double> Arguments::number(const std::string& name) const {
     if (!given) return std::nullopt;
     char* end = nullptr;
     const double number = std::strtod(given->c_str(), &end);
-    if (given->empty() || *end != '\0') refuse_value(name, core::quoted(*given, 80) + " is not a valid float range");
+    if (given->empty() || *end != '\0') refuse_value(name, core::quoted(*given, 80) + " is not a valid number");
     return number;
 }
 

@@ -136,7 +136,7 @@ std::vector<Option> request_options() {
         {"--label", "TEXT", "A class by number or name; once for each picture.  [default: none: unconditional]"},
         {"--count", "N", "Pictures of each label.  [default: 1]"},
         {"--seed", "N", "Picture i draws from SEED + i.  [default: 0]"},
-        {"--sampler", "NAME:N", "A sampler of the bundle.  [default: its own]"},
+        {"--sampler", "NAME:N", "A sampler of the bundle, with its steps.  [default: its own]"},
         {"--guidance", "WEIGHT", "Guidance weight; 1 runs without.  [default: the bundle's]"},
         {"--size", "512|WIDTHxHEIGHT", "[default: the bundle's]"},
         {"--latents", "PATH", "The noise to begin with, .npy float32 (N, channels, h, w), in place of the seed's."},

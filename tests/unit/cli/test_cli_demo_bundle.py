@@ -11,7 +11,7 @@ from dcae_export.bundle.reader import Bundle
 from dcae_export.bundle.writer import BundleWriter
 from dcae_export.cli.commands.generate import command
 from dcae_export.cli.demo_bundle import demo_bundle
-from dcae_export.errors import BundleError, ProviderError, UsageError, WeightsError
+from dcae_export.errors import BundleError, UsageError, WeightsError
 from dcae_export.export import exporter
 from dcae_export.models import shipped
 from dcae_export.user_cache import cache_root
@@ -88,7 +88,7 @@ def test_where_pytorch_is_missing_the_way_to_it_is_named_until_the_bundle_is_the
 ):
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "dcae_export.export.exporter", None)
-        with pytest.raises(ProviderError, match=r"pip install 'dcae-export\[export\]', or name"):
+        with pytest.raises(UsageError, match=r"pip install 'dcae-export\[export\]', or name"):
             demo_bundle(None)
     target = demo_bundle(None)
     monkeypatch.setitem(sys.modules, "dcae_export.export.exporter", None)

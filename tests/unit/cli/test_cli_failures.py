@@ -93,11 +93,16 @@ def test_a_termination_is_an_interrupt(capsys):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize("name", ["torch.nn", "diffusers"])
-def test_a_package_that_an_extra_brings_is_named_with_the_line_that_installs_it(name, capsys):
+@pytest.mark.parametrize(
+    ("name", "extra", "status"),
+    [("torch.nn", "export", 2), ("diffusers", "export", 2), ("onnxruntime", "cpu", 5)],
+)
+def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(
+    name, extra, status, capsys
+):
     missing = ModuleNotFoundError("No module of that name", name=name)
-    assert run(failing(missing), prog_name="dcae", args=[]) == 5
-    message = f"error: {name} is not installed; {install_command('export')}\n"
+    assert run(failing(missing), prog_name="dcae", args=[]) == status
+    message = f"error: {name} is not installed; {install_command(extra)}\n"
     assert capsys.readouterr().err.endswith(message)
 
 

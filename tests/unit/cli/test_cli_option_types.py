@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from dcae_export.cli.option_types import Bytes, Size
+from dcae_export.cli.option_types import Bytes, Number, Size, WholeNumber
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,22 @@ from dcae_export.cli.option_types import Bytes, Size
 )
 def test_memory_is_a_number_with_its_unit(text, expected):
     assert Bytes().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize("text", ["1.5", "one", "", "1e3"])
+def test_what_is_no_whole_number_is_told_that_one_is_expected(text):
+    with pytest.raises(click.BadParameter, match=f"'{text}' is not a valid whole number"):
+        WholeNumber(min=0).convert(text, None, None)
+
+
+def test_numbers_have_bounds():
+    assert WholeNumber(min=0).convert("0", None, None) == 0
+    assert Number(min=0, max=1, min_open=True).convert("1", None, None) == 1.0
+    with pytest.raises(click.BadParameter, match="'a' is not a valid number"):
+        Number(min=0).convert("a", None, None)
+    for number in (WholeNumber(min=1), Number(min=0, min_open=True)):
+        with pytest.raises(click.BadParameter, match="not in the range"):
+            number.convert("0", None, None)
 
 
 @pytest.mark.parametrize("text", ["8", "GB", "-1GB", "8 gigabytes"])

@@ -3,6 +3,7 @@ import pytest
 
 from dcae_export import __version__
 from dcae_export.cli import program, provider_choice, runtime_options
+from dcae_export.cli.command import Command, Group
 from dcae_export.cli.commands import parity
 from dcae_export.evaluation.parity_matrix import Runtime
 from dcae_export.models.key_map import Layout
@@ -59,6 +60,50 @@ def test_an_option_without_a_command_is_a_usage_error(dcae):
     result = dcae("-v", "recipes", "-v")
     assert result.status == 2
     assert "Missing command; see dcae recipes --help" in result.err
+
+
+def command_of(words: list[str]) -> click.Command:
+    command: click.Command | None = program.dcae
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert command is not None
+    return command
+
+
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
+def test_every_command_is_of_the_kind_that_refuses_repetition(words):
+    assert isinstance(command_of(words), Command | Group)
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "option"),
+    [
+        ("generate", "b --sampler ddim:4 --sampler ddim:5", "--sampler"),
+        ("generate", "b --seed 1 --label 1 --seed=1 --label 2", "--seed"),
+        ("generate", "b --tf32 --no-tf32", "--tf32"),
+        ("export", "-v --out a --variant f32 --out b", "--out"),
+        ("train autoencoder", "r --out a --steps 1 --steps 2", "--steps"),
+        ("evaluate clip", "d --clip a --clip b", "--clip"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice_is_refused_by_name(dcae, words, line, option):
+    result = dcae(*words.split(), *line.split())
+    assert result.status == 2
+    assert result.err.splitlines()[-1] == (
+        f"dcae: error: Option '{option}' is given more than once; see dcae {words} --help"
+    )
+
+
+def test_flags_and_options_of_several_values_may_be_repeated(dcae):
+    line = "verify -v -v no-such-bundle --json --json"
+    assert dcae(*line.split()).status == 3
+    line = "parity no-such-bundle --provider cpu --provider cuda"
+    assert dcae(*line.split()).status == 3
+
+
+def test_help_is_shown_whatever_else_was_said(dcae):
+    assert dcae("generate", "--seed", "1", "--seed", "2", "--help").status == 0
 
 
 def test_the_version_is_the_packages(dcae):

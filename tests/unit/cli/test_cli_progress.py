@@ -76,6 +76,32 @@ def test_the_time_that_is_left_is_that_of_this_runs_pace():
     assert shown.line() == "measuring: 55 of 100, 0:03:45 left, 0:01:15 so far"
 
 
+def test_the_time_that_is_left_falls_while_a_step_runs_and_by_one_step_at_most():
+    now_s = [0.0]
+    shown = Progress("reconstructing", steps=4, clock=lambda: now_s[0])
+    shown.advance(0)
+    assert "left" not in shown.line()
+    now_s[0] = 40
+    shown.advance()
+    assert ", 0:02:00 left, " in shown.line()
+    now_s[0] = 70
+    assert ", 0:01:30 left, " in shown.line()
+    now_s[0] = 400
+    assert ", 0:01:20 left, " in shown.line()
+
+
+def test_a_terminal_shows_the_time_that_is_left_of_steps_however_long_they_take(
+    terminal, without_delay
+):
+    now_s = [0.0]
+    with Progress("reconstructing", steps=3, clock=lambda: now_s[0]) as bar:
+        bar.advance(0)
+        wait_for("0/3", terminal)
+        now_s[0] = 100
+        bar.advance()
+        wait_for("0:03:20 left", terminal)
+
+
 def test_what_follows_the_last_step_is_not_counted():
     shown = Progress("generating", steps=2)
     shown.advance(2)

@@ -122,21 +122,28 @@ def test_a_value_that_is_none_is_a_usage_error(parse, line, message):
 
 
 @pytest.mark.parametrize(
-    ("works", "expected", "note"),
+    ("line", "expected", "note"),
     [
-        (True, CudaOptions(device=1), "--provider auto: cuda\n"),
-        (False, CpuOptions(), "--provider auto: cpu; cuda: no driver\n"),
+        ("--gpu 1", CudaOptions(device=1), "--provider auto: cuda\n"),
+        ("", CpuOptions(), "--provider auto: cpu; cuda: no driver\n"),
+        (
+            "--gpu 1 --memory-limit 8GB --cuda-graph --no-tf32",
+            CpuOptions(),
+            "--provider auto: cpu; cuda: no driver\ndcae: no effect on the cpu: --cuda-graph, --gpu, --tf32\n",
+        ),
     ],
 )
-def test_auto_says_what_it_took(monkeypatch, parse, capsys, works, expected, note):
-    choice = parse("--provider", "auto", "--gpu", "1")["provider"]
+def test_auto_says_what_it_took_and_what_has_no_effect_there(
+    monkeypatch, parse, capsys, line, expected, note
+):
+    choice = parse("--provider", "auto", *line.split())["provider"]
     monkeypatch.setattr(
         automatic_provider,
         "automatic_provider",
-        lambda cuda: (cuda, "") if works else (CpuOptions(), "no driver"),
+        lambda cuda: (cuda, "") if cuda == expected else (CpuOptions(), "no driver"),
     )
     assert choice.resolve() == expected
-    assert capsys.readouterr().err.endswith(note)
+    assert capsys.readouterr().err == f"dcae: {note}"
 
 
 def test_help_lists_the_options_of_gpus_apart(parse):

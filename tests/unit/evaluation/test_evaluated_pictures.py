@@ -7,9 +7,9 @@ from crafted_pictures import encode
 from picture_folders import fill, plain
 
 from dcae_export.errors import PictureError
-from dcae_export.evaluation.pictures import EvaluatedPictures, ReadBatch
+from dcae_export.evaluation.pictures import SHORTFALL, EvaluatedPictures, ReadBatch
 from dcae_export.pictures import failures_in_a_row
-from dcae_export.pictures.skipped import SkipReason
+from dcae_export.pictures.skipped import Skip, SkipReason
 
 
 def numbers_in(batches: list[ReadBatch]) -> list[int]:
@@ -65,6 +65,32 @@ def test_damaged_pictures_are_left_out_and_named(tmp_path):
     assert pictures.left_out(batch.skipped) == both
     # Each once, however often it is met.
     assert pictures.left_out(batch.skipped) == both
+
+
+def test_fewer_pictures_than_asked_for_are_told_with_the_reason(tmp_path):
+    folder = fill(tmp_path, range(4))
+    assert EvaluatedPictures.find(folder, count=4).outcome(()) == {"left out": "none"}
+    skip = Skip.of("a.png", SkipReason.UNREADABLE, "truncated")
+    left_out = {"left out": "1 unreadable: a.png"}
+    assert EvaluatedPictures.find(folder, count=None).outcome((skip,)) == left_out
+    damaged = "1 cannot be read, and no other one stands in"
+    assert EvaluatedPictures.find(folder, count=3).outcome((skip,)) == left_out | {
+        "shortfall": f"2 of 3 measured: {damaged}"
+    }
+    few = f"{folder} holds no more than 4"
+    assert EvaluatedPictures.find(folder, count=9).outcome((skip,)) == left_out | {
+        "shortfall": f"3 of 9 measured: {few}; {damaged}"
+    }
+
+
+def test_a_count_is_filled_from_the_pictures_whose_headers_can_be_read(tmp_path):
+    folder = fill(tmp_path, range(5))
+    for number in (0, 2):
+        (folder / "class-0" / f"000{number}.png").write_bytes(b"no picture")
+    pictures = EvaluatedPictures.find(folder, count=3)
+    (batch,) = pictures.read(range(3), batch_size=3, prepare=same)
+    assert numbers_in([batch]) == [4, 1, 3]
+    assert SHORTFALL not in pictures.outcome(batch.skipped)
 
 
 def test_a_picture_that_is_gone_ends_the_evaluation(tmp_path):

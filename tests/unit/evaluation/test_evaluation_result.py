@@ -64,6 +64,11 @@ def test_a_figure_without_a_value_says_why():
         Figure(name="LPIPS", value=None, count=0, better="lower")
 
 
+def test_a_trial_that_is_not_finite_is_no_figure():
+    with pytest.raises(ValueError, match="nan"):
+        Figure(name="LPIPS", value=None, count=1, better="lower", note="why", trial=math.nan)
+
+
 def test_a_result_as_json_is_whole_and_has_nulls_for_what_is_not_finite():
     result = Result(
         kind="reconstruction",
@@ -71,7 +76,9 @@ def test_a_result_as_json_is_whole_and_has_nulls_for_what_is_not_finite():
         settings={"size": "512"},
         figures=(
             figure(0.2167766520628902, published("0.21678")),
-            Figure(name="LPIPS", value=None, count=0, better="lower", note="no weights"),
+            Figure(
+                name="LPIPS", value=None, count=9, better="lower", note="no weights", trial=484.0
+            ),
         ),
         distributions={"PSNR, dB": (25.5, math.inf)},
         pictures=(Path("out") / "sheet-0.png",),
@@ -85,6 +92,7 @@ def test_a_result_as_json_is_whole_and_has_nulls_for_what_is_not_finite():
             {
                 "name": "rFID",
                 "value": 0.2167766520628902,
+                "trial": None,
                 "unit": "",
                 "count": 50_000,
                 "better": "lower",
@@ -101,8 +109,9 @@ def test_a_result_as_json_is_whole_and_has_nulls_for_what_is_not_finite():
             {
                 "name": "LPIPS",
                 "value": None,
+                "trial": 484.0,
                 "unit": "",
-                "count": 0,
+                "count": 9,
                 "better": "lower",
                 "note": "no weights",
                 "published": None,

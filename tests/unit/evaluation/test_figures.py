@@ -21,6 +21,7 @@ def moments(count: int, *, size: int = 2, seed: int = 0) -> Moments:
 
 def test_a_mean_is_over_all_pictures():
     figure = mean_figure(Metric(name="PSNR", better="higher", unit="dB"), [1.0, 2.0, 6.0])
+    assert figure.trial is None
     assert (figure.value, figure.count, figure.note, figure.unit) == (3.0, 3, "", "dB")
 
 
@@ -36,10 +37,13 @@ def test_what_is_not_measured_says_so():
     assert mean_figure(Metric(name="SSIM", better="higher"), []).note == "no picture could be read"
 
 
-def test_a_metric_with_random_weights_is_called_a_trial_beside_nothing_published():
+def test_a_metric_with_random_weights_gives_a_trial_and_no_value_beside_nothing_published():
     metric = Metric(name="rFID", better="lower", is_random=True, published=PUBLISHED)
     figure = frechet_figure(metric, moments(9), moments(9, seed=1))
-    assert figure.value is not None
+    assert figure.value is None
+    assert figure.trial == pytest.approx(
+        frechet_figure(Metric(name="rFID", better="lower"), moments(9), moments(9, seed=1)).value
+    )
     assert figure.note == "random weights, so no rFID"
     assert figure.published is None
 

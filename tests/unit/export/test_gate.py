@@ -84,7 +84,7 @@ def test_weights_changed_after_saving_are_refused_and_the_worst_value_is_named(
     assert (batch, colour, row % 2, column % 2) == (0, 1, 1, 1)
     assert f" at {list(found.worst)} " in message
     assert f"for {found.expected_at_worst:.6g})" in message
-    assert "allowed are relative L2 1e-05 and max abs 1e-03 of the range" in message
+    assert "allowed are relative L2 1e-05 and max abs 0.001 of the range" in message
 
 
 def test_the_last_case_counts_as_much_as_the_first(tmp_path, weight, cases):

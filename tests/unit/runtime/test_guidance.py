@@ -52,6 +52,14 @@ def test_both_halves_are_one_batch_and_labels_come_first():
     assert output[:, 1, 0, 0].tolist() == [7.0, 7.0]
 
 
+def test_a_weight_of_zero_is_the_unconditional_prediction_and_one_that_of_the_labels():
+    outputs = [
+        guided(FakeSession(), guidance=weight)(STATE, 7.0)[:, 0, 0, 0].tolist()
+        for weight in (0.0, 1.0)
+    ]
+    assert outputs == [[10, 10], [3, 5]]
+
+
 def test_without_a_null_label_the_labels_half_runs_alone():
     session = FakeSession()
     output = guided(session, null_label=None)(STATE, 7.0)

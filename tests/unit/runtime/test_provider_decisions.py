@@ -13,7 +13,7 @@ from dcae_export.runtime import automatic_provider as automatic
 from dcae_export.runtime import provider, provider_probe
 from dcae_export.runtime.provider import Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import translate
-from dcae_export.runtime.provider_options import CPU, CudaOptions, TensorRtOptions
+from dcae_export.runtime.provider_options import CPU, CpuOptions, CudaOptions, TensorRtOptions
 from dcae_export.runtime.session import Session
 
 TENSORRT, CUDA, CPU_NAME = (
@@ -160,7 +160,7 @@ def test_auto_takes_cuda_where_it_runs_a_node(monkeypatch):
 @pytest.mark.parametrize(
     ("listed", "machine", "session", "reason"),
     [
-        ([CPU_NAME], FakeMachine(), None, "this ONNX Runtime was built without it"),
+        ([CPU_NAME], FakeMachine(), None, "the installed ONNX Runtime "),
         (ALL, FakeMachine(absent={"libcuda.so.1"}), None, "cannot load libcuda.so.1"),
         (ALL, FakeMachine(), FakeSession([CPU_NAME], {}), "its libraries cannot be loaded"),
         (ALL, FakeMachine(), RuntimeError("CUDA failure 100: none ; GPU=-1"), "no NVIDIA GPU is here"),
@@ -171,8 +171,9 @@ def test_auto_takes_the_cpu_with_the_reason_where_cuda_does_not_run(
 ):
     use_machine(monkeypatch, machine)
     use_runtime(monkeypatch, session, listed=listed)
-    found, why = automatic.automatic_provider(CudaOptions())
-    assert found == CPU
+    assert automatic.automatic_provider(CudaOptions())[0] == CPU
+    found, why = automatic.automatic_provider(CudaOptions(memory_limit=5))
+    assert found == CpuOptions(memory_limit=5)
     assert why.startswith(reason)
 
 

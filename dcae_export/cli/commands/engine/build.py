@@ -9,7 +9,7 @@ import click
 from dcae_export.cli.bundle_argument import bundle_argument, locate_bundle
 from dcae_export.cli.command import command_with
 from dcae_export.cli.console import json_option, print_json, print_note, size_text
-from dcae_export.cli.option_types import Bytes
+from dcae_export.cli.option_types import Bytes, WholeNumber
 from dcae_export.cli.progress import Progress
 from dcae_export.cli.runtime_options import trial_options
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @bundle_argument
 @trial_options
-@click.option("--gpu", type=click.IntRange(min=0), default=0, show_default=True, help="Its number.")
+@click.option("--gpu", type=WholeNumber(min=0), default=0, show_default=True, help="Its number.")
 @click.option(
     "--engine-cache",
     type=click.Path(path_type=Path),
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--builder-level",
-    type=click.IntRange(min=0, max=5),
+    type=WholeNumber(min=0, max=5),
     default=3,
     show_default=True,
     help="How long to look for fast kernels.",

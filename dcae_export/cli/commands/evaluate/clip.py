@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one argument for each option
 
     A caption is a .txt beside its picture, or all are in DIR/captions.json: {"name.png": "caption"}.
     """
-    require_packages()
+    require_packages("transformers", html=html)
     check_html(html, force=force)
     from dcae_export.evaluation.captions import Captions
     from dcae_export.evaluation.clip import CLIPTask, measure_clip

@@ -20,8 +20,9 @@ from dcae_export.cli.commands.evaluate.report import (
     versions,
 )
 from dcae_export.cli.console import json_option, print_note
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.cli.provider_choice import ProviderChoice
-from dcae_export.cli.runtime_options import runtime_options
+from dcae_export.cli.runtime_options import guidance_option, runtime_options
 
 EXAMPLES = (
     "dcae evaluate generation BUNDLE --reference in512.npz --inception pt_inception.pth",
@@ -41,24 +42,20 @@ EXAMPLES = (
 @click.option("--inception", metavar="PATH|random:SEED", required=True, help=inception_help)
 @click.option(
     "--count",
-    type=click.IntRange(min=2),
+    type=WholeNumber(min=2),
     default=50_000,
     show_default=True,
     help="Pictures that are generated.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0, max=2**64 - 1),
+    type=WholeNumber(min=0, max=2**64 - 1),
     default=0,
     show_default=True,
     help="Picture i draws from SEED + i.",
 )
 @click.option("--sampler", metavar="NAME:N", help="A sampler of the bundle.  [default: its own]")
-@click.option(
-    "--guidance",
-    type=click.FloatRange(min=0),
-    help="Guidance weight; 1 runs without.  [default: the bundle's]",
-)
+@guidance_option
 @device_option
 @runtime_options
 @report_options
@@ -87,7 +84,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     Classes are drawn at random, as in the published evaluations. With --out, DIR gets a sheet of the first pictures,
     and the same command goes on after an interruption. A launcher as torchrun makes several processes share the work.
     """
-    require_packages()
+    require_packages(html=html)
     check_html(html, force=force)
     from dcae_export.evaluation.generation import GenerationTask, measure_generation
     from dcae_export.evaluation.inception_features import InceptionFeatures

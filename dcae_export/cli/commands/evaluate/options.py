@@ -7,13 +7,15 @@ from typing import TypeVar
 
 import click
 
-from dcae_export.errors import ProviderError
+from dcae_export.cli.option_types import WholeNumber
+from dcae_export.errors import UsageError
 from dcae_export.extras import install_command
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
 DEVICES = ("cpu", "cuda")
-_PACKAGES = ("torch", "torchmetrics", "transformers", "PIL", "jinja2")
+# What each of them imports; what single metrics and the page need stands at their commands.
+_PACKAGES = ("torch", "safetensors", "PIL")
 
 inception_help = "Weights of FID's Inception: pt_inception-2015-12-05-6726825d.pth."
 
@@ -33,7 +35,7 @@ def batch_option(function: Function) -> Function:
     """Add ``--batch-size``."""
     return click.option(
         "--batch-size",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         default=8,
         show_default=True,
         help="Pictures at a time.",
@@ -44,7 +46,7 @@ def size_option(function: Function) -> Function:
     """Add ``--size``."""
     return click.option(
         "--size",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         default=512,
         show_default=True,
         metavar="PX",
@@ -56,7 +58,7 @@ def count_option(function: Function) -> Function:
     """Add ``--count``, of pictures that are there."""
     return click.option(
         "--count",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         help="So many, spread evenly over the folder.  [default: all of them]",
     )(function)
 
@@ -88,12 +90,16 @@ restart_option = click.option(
 )
 
 
-def require_packages() -> None:
-    """Fail where a package for evaluations is missing, before seconds are spent on PyTorch.
+def require_packages(*more: str | None, html: Path | None = None) -> None:
+    """Fail where a package that this evaluation needs is missing, before seconds are spent on PyTorch.
+
+    Args:
+        more: Those that not every evaluation needs; None for one that this one does not.
+        html: The page, which needs a package of its own.
 
     Raises:
-        ProviderError: One is.
+        UsageError: One is missing.
     """
-    for name in _PACKAGES:
-        if find_spec(name) is None:
-            raise ProviderError(f"{name} is not installed; {install_command('evaluate')}")
+    for name in (*_PACKAGES, *more, None if html is None else "jinja2"):
+        if name is not None and find_spec(name) is None:
+            raise UsageError(f"{name} is not installed; {install_command('evaluate')}")

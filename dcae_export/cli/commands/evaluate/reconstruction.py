@@ -91,7 +91,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     Pictures are cropped as ADM does and quantised to 8 bits. With --out, DIR gets sheets of some pictures, and the
     same command goes on after an interruption. A launcher as torchrun makes several processes share the work.
     """
-    require_packages()
+    # The published heads of LPIPS come with torchmetrics.
+    require_packages(None if alexnet is None else "torchmetrics", html=html)
     check_html(html, force=force)
     if out is not None and out.resolve().is_relative_to(data.resolve()):
         raise UsageError(

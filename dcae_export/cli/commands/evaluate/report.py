@@ -11,7 +11,7 @@ from dcae_export.cli.console import print_json, print_note, print_table
 from dcae_export.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from dcae_export.evaluation.processes import JoinedProcesses
     from dcae_export.evaluation.result import Figure, Result
@@ -58,9 +58,10 @@ def versions() -> dict[str, str]:
 
 def tell(result: "Result", *, html: Path | None, force: bool, as_json: bool) -> None:
     """Print a result, and write it as a page."""
-    from dcae_export.evaluation.html_report import write_html
-
     if html is not None:
+        # Here, as jinja2 is needed for the page alone.
+        from dcae_export.evaluation.html_report import write_html
+
         write_html(result, html, force=force)
     if as_json:
         print_json(result.as_json())
@@ -71,8 +72,17 @@ def tell(result: "Result", *, html: Path | None, force: bool, as_json: bool) -> 
     )
     if result.settings.get("left out", "none") != "none":
         print_note(f"left out: {result.settings['left out']}; --json lists all settings")
+    tell_shortfall(result.settings)
     if html is not None:
         click.echo(str(html))
+
+
+def tell_shortfall(settings: "Mapping[str, str]") -> None:
+    """Say where fewer pictures were measured than ``--count`` asked for."""
+    from dcae_export.evaluation.pictures import SHORTFALL
+
+    if SHORTFALL in settings:
+        print_note(f"--count: {settings[SHORTFALL]}")
 
 
 def _row(figure: "Figure") -> tuple[str, ...]:

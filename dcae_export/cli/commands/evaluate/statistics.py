@@ -15,7 +15,12 @@ from dcae_export.cli.commands.evaluate.options import (
     restart_option,
     size_option,
 )
-from dcae_export.cli.commands.evaluate.report import course_of, preparing, versions
+from dcae_export.cli.commands.evaluate.report import (
+    course_of,
+    preparing,
+    tell_shortfall,
+    versions,
+)
 from dcae_export.cli.console import json_option, print_json, print_note
 
 EXAMPLES = (
@@ -105,4 +110,5 @@ def command(  # noqa: PLR0913 - one argument for each option
         return
     if len(skipped):
         print_note(f"left out: {skipped}; --json lists them")
+    tell_shortfall(statistics.settings)
     click.echo(f"{out}: statistics of {statistics.count} pictures")

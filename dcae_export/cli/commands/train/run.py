@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from dcae_export.cli.console import finite, json_option
+from dcae_export.cli.option_types import WholeNumber
 from dcae_export.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -48,18 +49,21 @@ class Request:
         """The request of the options as click gives them.
 
         Raises:
-            UsageError: A setting is no KEY=VALUE.
+            UsageError: A setting is no KEY=VALUE, or a key is set more than once.
         """
-        matches = {setting: _SETTING.fullmatch(setting) for setting in settings}
-        malformed = [setting for setting, match in matches.items() if match is None]
-        if malformed:
-            raise UsageError(
-                f"--set {malformed[0]}: is no KEY=VALUE, as in optimizer.learning_rate=1e-5"
-            )
-        parsed = {match["key"]: match["value"] for match in matches.values() if match is not None}
+        parsed: dict[str, str] = {} if steps is None else {"steps": str(steps)}
+        for setting in settings:
+            match = _SETTING.fullmatch(setting)
+            if match is None:
+                raise UsageError(
+                    f"--set {setting}: is no KEY=VALUE, as in optimizer.learning_rate=1e-5"
+                )
+            if match["key"] in parsed:
+                raise UsageError(f"--set {match['key']}: is given more than once")
+            parsed[match["key"]] = match["value"]
         return cls(
             recipe=recipe,
-            settings=parsed | ({} if steps is None else {"steps": str(steps)}),
+            settings=parsed,
             out=out,
             init_from=init_from,
             resume=resume,
@@ -81,7 +85,7 @@ def course_options(command: Command) -> Command:
     """``--resume``, ``--steps``, ``--set`` and ``--json``."""
     options = (
         click.option("--resume", is_flag=True, help="Go on with RUN from its last checkpoint."),
-        click.option("--steps", type=click.IntRange(min=1), help="In place of the recipe's."),
+        click.option("--steps", type=WholeNumber(min=1), help="In place of the recipe's."),
         click.option(
             "--set",
             "settings",

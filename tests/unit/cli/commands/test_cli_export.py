@@ -193,7 +193,7 @@ def test_a_missing_diffusers_is_one_line_with_the_way_to_install_it(dcae, monkey
     monkeypatch.setitem(sys.modules, "diffusers", None)
     target = tmp_path / "bundle"
     result = dcae("export", "--variant", "sd-f8", "--weights", "random:0", "--out", target)
-    assert result.status == 5
+    assert result.status == 2
     assert result.err == (f"dcae: error: diffusers is not installed; {install_command('export')}\n")
     assert not target.exists()
 

@@ -1,6 +1,7 @@
 """``dcae evaluate``: what it refuses before any work, and what it prints."""
 
 import json
+import sys
 from decimal import Decimal
 from importlib.util import find_spec
 
@@ -30,25 +31,59 @@ PUBLISHED = Published(
 RESULT = Result(
     kind="reconstruction",
     subject="BUNDLE",
-    settings={"crop": "ADM's, 64 px", "left out": "1 unreadable"},
+    settings={
+        "crop": "ADM's, 64 px",
+        "left out": "1 unreadable",
+        "shortfall": "7 of 8 measured: one is damaged",
+    },
     figures=(
         Figure(name="rFID", value=1.23456789, count=7, better="lower", published=PUBLISHED),
         Figure(name="PSNR", value=25.5, count=7, better="higher", unit="dB"),
         Figure(name="LPIPS", value=None, count=0, better="lower", note="not measured: no weights"),
+        Figure(name="CLIP", value=None, count=7, better="higher", note="random", trial=484.035),
     ),
     distributions={"PSNR, dB": (25.0, 26.0)},
     pictures=(),
 )
 
 
-@pytest.mark.parametrize("kind", ARGUMENTS)
-def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, kind):
+def hide(monkeypatch, package: str) -> None:
+    """Let the commands find every package but this."""
     monkeypatch.setattr(
-        evaluate_options, "find_spec", lambda name: None if name == "jinja2" else find_spec(name)
+        evaluate_options, "find_spec", lambda name: None if name == package else find_spec(name)
     )
-    result = dcae("evaluate", kind, *ARGUMENTS[kind])
-    assert result.status == 5
-    assert result.err == (f"dcae: error: jinja2 is not installed; {install_command('evaluate')}\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "package"),
+    [
+        *((kind, (), "torch") for kind in ARGUMENTS),
+        *((kind, ("--html", "p.html"), "jinja2") for kind in ARGUMENTS if kind != "statistics"),
+        ("reconstruction", ("--alexnet", "random:0"), "torchmetrics"),
+        ("clip", (), "transformers"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_before_any_work(dcae, monkeypatch, kind, more, package):
+    hide(monkeypatch, package)
+    result = dcae("evaluate", kind, *ARGUMENTS[kind], *more)
+    assert result.status == 2
+    assert result.err == (
+        f"dcae: error: {package} is not installed; {install_command('evaluate')}\n"
+    )
+
+
+@pytest.mark.parametrize("package", ["transformers", "torchmetrics", "jinja2"])
+def test_psnr_and_ssim_need_no_package_of_another_metric_or_of_the_page(
+    dcae, monkeypatch, tmp_path, package
+):
+    hide(monkeypatch, package)
+    # As where it is not installed: an import fails.
+    monkeypatch.setitem(sys.modules, package, None)
+    result = dcae("evaluate", "reconstruction", tmp_path / "none", "--data", tmp_path)
+    assert result.status == 3
+    assert "none" in result.err
+    assert package not in result.err
+    tell(RESULT, html=None, force=False, as_json=False)
 
 
 @pytest.mark.parametrize("kind", ["reconstruction", "generation", "clip"])
@@ -81,8 +116,10 @@ def test_the_table_shows_every_figure_beside_the_published_one_and_says_what_is_
         ["rFID", "1.23457", "7", "0.69 (ImageNet, 256 px)", "published: not confirmed"],
         ["PSNR, dB", "25.5", "7"],
         ["LPIPS", "-", "0", "not measured: no weights"],
+        ["CLIP", "-", "7", "random"],
     ]
     assert "left out: 1 unreadable" in err
+    assert "dcae: --count: 7 of 8 measured: one is damaged\n" in err
 
 
 def test_json_is_the_whole_result(capsys):

@@ -197,6 +197,19 @@ def test_a_recipe_of_a_transformer_is_sent_to_its_command(start, calls, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (("--set", "seed=1", "--set", "size=64", "--set", "seed=1"), "seed"),
+        (("--steps", "3", "--set", "steps=3"), "steps"),
+    ],
+)
+def test_a_key_that_is_set_twice_is_a_usage_error(start, calls, words, key):
+    result = start(*words)
+    assert result.status == 2
+    assert f"--set {key}: is given more than once" in result.err
+
+
 @pytest.mark.parametrize("setting", ["size", "=3", "a..b=1", "A=1", "size:64"])
 def test_a_malformed_setting_is_a_usage_error(start, calls, setting):
     result = start("--set", setting)
@@ -248,6 +261,6 @@ def test_of_several_processes_the_first_keeps_the_folder_and_tells(
 def test_without_its_packages_the_line_to_install_them_is_shown(start, monkeypatch, tmp_path):
     monkeypatch.setattr(training_run, "find_spec", lambda name: None)
     result = start()
-    assert result.status == 5
+    assert result.status == 2
     assert result.err == (f"dcae: error: accelerate is not installed; {install_command('train')}\n")
     assert not (tmp_path / "run").exists()
