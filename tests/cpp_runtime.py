@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def installed(name: str, *options: str) -> Path:
     return prefix
 
 
+def host_program(source: str, program: Path, build: tuple[str, ...], *flags: str) -> Path:
+    """A program of the tests that uses the library of a build, compiled as ``program``."""
+    prefix = installed(*build)
+    (library,) = prefix.rglob("libdcae.so")
+    run(
+        *("g++", "-std=c++17", *flags, ROOT / "tests" / source, "-I", prefix / "include"),
+        *("-o", program, "-L", library.parent, "-ldcae", "-pthread"),
+        f"-Wl,-rpath,{library.parent}",
+    )
+    return program
+
+
 def run(*command: str | Path, **environment: str) -> str:
     """Run a command that has to succeed; its output."""
     result = subprocess.run(
@@ -86,8 +99,16 @@ def onnxruntime_library() -> Path:
     return library
 
 
+def onnxruntime_headers() -> Path:
+    """The folder of ONNX Runtime's headers, where there is one."""
+    return next(_header_folders())
+
+
 def _has_headers() -> bool:
+    return any(_header_folders())
+
+
+def _header_folders() -> Iterator[Path]:
     folders = [os.environ.get("ORT_INCLUDE_DIR"), *_HEADERS]
-    return any(
-        (Path(folder) / "onnxruntime_c_api.h").is_file() for folder in folders if folder is not None
-    )
+    paths = (Path(folder) for folder in folders if folder is not None)
+    return (path for path in paths if (path / "onnxruntime_c_api.h").is_file())

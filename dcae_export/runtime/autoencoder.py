@@ -19,7 +19,7 @@ from dcae_export.runtime.session import Session, axes_of
 
 
 class Autoencoder:
-    """A bundle's encoder and decoder. Each session is opened when it is first used.
+    """A bundle's encoder and decoder. Each session is opened when it is first used, and kept until ``close``.
 
     ```python
     autoencoder = Autoencoder.open("dc-ae-f64c128-in-1.0")

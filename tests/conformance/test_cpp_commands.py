@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_runtime import built, onnxruntime_library
+from cpp_runtime import built, host_program, onnxruntime_library, run
 from crafted_pictures import every_kind, gradient
 from program import Result, run_here
 
+from dcae_export.bundle.manifest import GraphName
 from dcae_export.bundle.reader import Bundle
 from dcae_export.pictures.picture_file import read_picture
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
@@ -107,6 +108,20 @@ def test_a_limit_that_does_not_do_has_the_error_of_python(
     of_python, of_cpp = in_python(capsys, *command), in_cpp(*command)
     assert of_cpp == of_python
     assert "the limit is 0.0 MiB" in of_cpp.err
+
+
+def test_a_picture_is_named_by_the_seed_that_it_was_drawn_from(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("generate", suite.bundle("class"), "--sampler", "ddim:3", "--seed", 2**64 - 1)
+    command = (*map(str, command), "--count", "2", "--each", "--json", "--force", "--out")
+    of_python = in_python(capsys, *command, tmp_path / "out")
+    of_cpp = in_cpp(*command, tmp_path / "out")
+    assert of_cpp == of_python
+    names = ["picture-18446744073709551615.png", "picture-0.png"]
+    assert json.loads(of_cpp.out)["out"] == [str(tmp_path / "out" / name) for name in names]
+    assert json.loads(of_cpp.out)["seeds"] == [2**64 - 1, 0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
 
 
 def test_a_folder_is_reconstructed_as_by_python(
@@ -249,7 +264,7 @@ def test_a_limit_that_holds_one_picture_at_a_time_is_kept_as_by_python(
     suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = suite.bundle("class")
-    limit = (_transformer_bytes(bundle, rows=2) + _transformer_bytes(bundle, rows=4)) // 2
+    limit = sum(_bytes_of(bundle, "transformer", rows=rows) for rows in (2, 4)) // 2
     command = (
         *("generate", bundle, "--label", "1", "--label", "2", "--size", "96x96"),
         *("--sampler", "ddim:3", "--threads", "1", "--memory-limit", f"{limit // 1000}kB", "--out"),
@@ -260,9 +275,20 @@ def test_a_limit_that_holds_one_picture_at_a_time_is_kept_as_by_python(
     assert np.array_equal(read_picture(tmp_path / "python.png"), read_picture(tmp_path / "cpp.png"))
 
 
-def _transformer_bytes(bundle: Path, *, rows: int) -> int:
+def test_what_the_memory_does_not_hold_at_once_is_not_kept(suite: Suite, tmp_path: Path) -> None:
+    bundle = suite.bundle("class")
+    kept = host_program("cpp_entries/kept.cpp", tmp_path / "kept", ("release",))
+    both = _bytes_of(bundle, "transformer", rows=2) + _bytes_of(bundle, "decoder", rows=1)
+    library = str(onnxruntime_library())
+    for limit in (both - 1, 4 * both):
+        said = run(kept, bundle, str(limit), DCAE_ONNXRUNTIME=library)
+        assert said == "twice the same\n"
+    assert "no size fits" in run(kept, bundle, "1000", DCAE_ONNXRUNTIME=library)
+
+
+def _bytes_of(bundle: Path, name: GraphName, *, rows: int) -> int:
     manifest = Bundle.open(bundle).manifest
-    graph = manifest.graphs["transformer"]
+    graph = manifest.graphs[name]
     axes = {"batch": rows, "height": 48, "width": 48}
     weights = weight_bytes(manifest, graph, provider=Provider.CPU)
     return weights + run_bytes(graph, axes, provider=Provider.CPU)

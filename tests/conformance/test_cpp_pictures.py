@@ -1,7 +1,9 @@
 """Picture files in C++: the pixels of Python, and its errors."""
 
 import ctypes
+import os
 import struct
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cpp_runtime import built
+from cpp_runtime import ROOT, built, host_program, run
 from crafted_pictures import (
     every_kind,
     exif,
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.integration
 SIZE = (24, 40)
 CUTS = 40
 INPUT_ERROR = 3
+RESOURCE_ERROR = 6
 
 
 class _Images(ctypes.Structure):
@@ -171,3 +174,25 @@ def test_a_webp_is_written_without_loss(cpp: CppPictures, tmp_path: Path) -> Non
 def test_a_side_that_webp_does_not_hold_is_an_error(cpp: CppPictures, tmp_path: Path) -> None:
     assert cpp.write(tmp_path / "picture.webp", np.zeros((1, 16_384, 3), np.uint8)) == INPUT_ERROR
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_jpeg_that_the_memory_does_not_hold_is_an_error(suite: Suite, tmp_path: Path) -> None:
+    copy = host_program("cpp_full_memory/copy.cpp", tmp_path / "copy", ("release",))
+    no_memory = ROOT / "tests" / "cpp_full_memory" / "no_memory.c"
+    run("gcc", "-shared", "-fPIC", no_memory, "-o", tmp_path / "no_memory.so")
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+    assert cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    command = (copy, suite.bundle("class"), tmp_path / "noise.png")
+    run(*command, tmp_path / "with-memory.jpg")
+    # Its file grows through the size that there is no memory for.
+    assert (tmp_path / "with-memory.jpg").stat().st_size > 131072
+    result = subprocess.run(
+        [*command, tmp_path / "without.jpg"],
+        env=os.environ | {"LD_PRELOAD": str(tmp_path / "no_memory.so")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr.count("\n")) == (RESOURCE_ERROR, 1), result.stderr
+    assert "the memory is full" in result.stderr
+    assert not list(tmp_path.glob("*without*"))

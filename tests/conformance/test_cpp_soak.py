@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cpp_runtime import ROOT, built, installed, onnxruntime_library, run
+from cpp_runtime import built, host_program, onnxruntime_library, run
 from crafted_pictures import every_kind, gradient
 
 from dcae_export.pictures.picture_file import read_picture
@@ -53,19 +53,14 @@ def sanitized(environment: dict[str, str]) -> Runtime:
 
 
 @pytest.mark.parametrize(
-    ("mode", "count"), [("cycles", 50), ("cancels", INTERRUPTIONS), ("destroys", 50)]
+    ("mode", "count"),
+    [("cycles", 50), ("cancels", INTERRUPTIONS), ("destroys", 50), ("errors", 20000)],
 )
 def test_a_host_that_opens_cancels_and_closes_at_any_moment_leaks_and_breaks_nothing(
     environment: dict[str, str], suite: Suite, tmp_path: Path, mode: str, count: int
 ) -> None:
-    prefix = installed(*_BUILD)
-    (library,) = prefix.rglob("libdcae.so")
-    program = tmp_path / "soak"
-    run(
-        *("g++", "-std=c++17", "-g", "-fsanitize=address,undefined"),
-        *(ROOT / "tests" / "cpp_soak" / "soak.cpp", "-I", prefix / "include", "-o", program),
-        *("-L", library.parent, "-ldcae", "-pthread", f"-Wl,-rpath,{library.parent}"),
-    )
+    flags = ("-g", "-fsanitize=address,undefined")
+    program = host_program("cpp_soak/soak.cpp", tmp_path / "soak", _BUILD, *flags)
     said = run(program, mode, suite.bundle("class"), str(count), **environment)
     assert said.splitlines()[-1] == "done"
 

@@ -128,6 +128,30 @@ void destroys(const char* path, int count) {
     }
 }
 
+// Threads that share a handle fail and succeed at the same time: each is told of its own calls.
+void errors(const char* path, int count) {
+    dcae_bundle* bundle = opened(path, false);
+    const auto work = [bundle, count](const char* missing) {
+        for (int i = 0; i < count; ++i) {
+            dcae_images picture{};
+            require(dcae_read_picture(bundle, missing, &picture) == DCAE_INPUT, "no picture", bundle);
+            const char* error = dcae_last_error(bundle);
+            // What the other thread does meanwhile may not touch what this one was given.
+            std::this_thread::yield();
+            require(std::strncmp(error, missing, std::strlen(missing)) == 0, "another's error", bundle);
+            if (i % 3 != 0) continue;
+            std::size_t height = 0;
+            std::size_t width = 0;
+            require(dcae_default_size(bundle, &height, &width) == DCAE_OK, "size", bundle);
+            require(std::strcmp(dcae_last_error(bundle), "") == 0, "an error of the past", bundle);
+        }
+    };
+    std::thread other(work, "/no/such/folder/of-the-other-thread.png");
+    work("/no/such/folder/of-this-thread-whose-name-is-longer.png");
+    other.join();
+    dcae_close(bundle);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -137,6 +161,7 @@ int main(int argc, char** argv) {
     if (mode == "cycles") cycles(argv[2], count);
     if (mode == "cancels") cancels(argv[2], count);
     if (mode == "destroys") destroys(argv[2], count);
+    if (mode == "errors") errors(argv[2], count);
     std::puts("done");
     return 0;
 }

@@ -36,6 +36,11 @@ class _Request:
     picture: Path | None
     strength: float
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture, which begins again at 0 after the largest."""
+        return [(self.seed + i) % 2**64 for i in range(len(self.labels))]
+
 
 @command_with(
     name="generate",
@@ -171,7 +176,8 @@ def _targets(out: Path | None, request: _Request, *, each: bool, force: bool) ->
     from dcae_export.pictures.picture_file import check_picture_target
 
     names = [
-        f"{_file_stem(label)}-{request.seed + i}.png" for i, label in enumerate(request.labels)
+        f"{_file_stem(label)}-{seed}.png"
+        for label, seed in zip(request.labels, request.seeds, strict=True)
     ]
     if not each:
         target = Path(names[0]) if out is None else out
@@ -248,7 +254,7 @@ def _content(pipeline: "Pipeline", request: _Request, targets: list[Path]) -> di
     return {
         "out": [str(target) for target in targets],
         "labels": request.labels,
-        "seeds": [(request.seed + i) % 2**64 for i in range(len(request.labels))],
+        "seeds": request.seeds,
         "sampler": request.sampler or samplers.default,
         "guidance": samplers.default_guidance if request.guidance is None else request.guidance,
         "random_weights": pipeline.bundle.manifest.model.has_random_weights,

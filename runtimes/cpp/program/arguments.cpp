@@ -12,7 +12,8 @@ namespace dcae::program {
 namespace {
 
 std::optional<std::uint64_t> whole_number(const std::string& digits) {
-    if (digits.empty() || digits.size() > 20 || digits.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+    const bool whole = digits.find_first_not_of("0123456789") == std::string::npos;
+    if (digits.empty() || digits.size() > 20 || !whole) return std::nullopt;
     errno = 0;
     const unsigned long long number = std::strtoull(digits.c_str(), nullptr, 10);
     return errno == 0 ? std::optional<std::uint64_t>(number) : std::nullopt;
@@ -36,7 +37,8 @@ Arguments::Arguments(std::string command, const std::vector<std::string>& given,
         }
         const auto equals = one.find('=');
         const auto name = one.substr(0, equals);
-        const auto option = std::find_if(options_.begin(), options_.end(), [&](const Option& known) { return name == known.name; });
+        const auto option = std::find_if(options_.begin(), options_.end(),
+                                         [&](const Option& known) { return name == known.name; });
         if (option == options_.end()) refuse("No such option: " + name);
         if (option->value == nullptr) {
             if (equals != std::string::npos) refuse("Option " + core::quoted(name) + " does not take a value");
@@ -86,8 +88,8 @@ std::optional<std::int64_t> Arguments::integer(const std::string& name, std::int
     if (!given) return std::nullopt;
     const auto number = whole_number(*given);
     if (!number || *number > static_cast<std::uint64_t>(most) || *number < static_cast<std::uint64_t>(least)) {
-        refuse("Invalid value for " + core::quoted(name) + ": " + core::quoted(*given, 80) + " is no number from " +
-               std::to_string(least) + " to " + std::to_string(most));
+        refuse_value(name, core::quoted(*given, 80) + " is no number from " + std::to_string(least) + " to " +
+                               std::to_string(most));
     }
     return static_cast<std::int64_t>(*number);
 }
@@ -96,21 +98,21 @@ std::uint64_t Arguments::seed(const std::string& name) const {
     const auto given = value(name);
     if (!given) return 0;
     const auto number = whole_number(*given);
-    if (!number) {
-        refuse("Invalid value for " + core::quoted(name) + ": " + core::quoted(*given, 80) + " is no number from 0 to 2^64 - 1");
-    }
+    if (!number) refuse_value(name, core::quoted(*given, 80) + " is no number from 0 to 2^64 - 1");
     return *number;
 }
 
-std::optional<double> Arguments::number(const std::string& name, double least, double most) const {
+std::optional<double> Arguments::number(const std::string& name) const {
     const auto given = value(name);
     if (!given) return std::nullopt;
     char* end = nullptr;
     const double number = std::strtod(given->c_str(), &end);
-    if (given->empty() || *end != '\0' || !(number >= least && number <= most)) {
-        refuse("Invalid value for " + core::quoted(name) + ": " + core::quoted(*given, 80) + " is out of range");
-    }
+    if (given->empty() || *end != '\0') refuse_value(name, core::quoted(*given, 80) + " is not a valid number");
     return number;
+}
+
+void Arguments::refuse_value(const std::string& name, const std::string& why) const {
+    refuse("Invalid value for " + core::quoted(name) + ": " + why);
 }
 
 void Arguments::refuse(const std::string& message) const {

@@ -29,8 +29,9 @@ public:
     std::string required(const std::string& name) const;
     std::optional<std::int64_t> integer(const std::string& name, std::int64_t least, std::int64_t most) const;
     std::uint64_t seed(const std::string& name) const;
-    std::optional<double> number(const std::string& name, double least, double most) const;
+    std::optional<double> number(const std::string& name) const;
 
+    [[noreturn]] void refuse_value(const std::string& name, const std::string& why) const;
     [[noreturn]] void refuse(const std::string& message) const;
 
 private:

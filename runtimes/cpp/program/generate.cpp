@@ -1,8 +1,9 @@
 // generate, and sample, which stops before the decoder.
-#include <limits>
+#include <filesystem>
 
 #include "commands.hpp"
 #include "error.hpp"
+#include "files.hpp"
 #include "fit.hpp"
 #include "json.hpp"
 #include "latent_file.hpp"
@@ -27,13 +28,33 @@ using core::Status;
 core::Size parse_size(const Arguments& arguments, const std::string& given) {
     const auto cross = given.find('x');
     const auto number = [&](const std::string& digits) -> std::int64_t {
-        if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos) {
-            arguments.refuse("Invalid value for '--size': " + given + ": a size is 512, or WIDTHxHEIGHT");
+        const bool whole = digits.find_first_not_of("0123456789") == std::string::npos;
+        if (digits.empty() || digits.size() > 6 || digits[0] == '0' || !whole) {
+            arguments.refuse_value(
+                "--size", given + ": a size is 512 for a square, or WIDTHxHEIGHT as in 2048x1024");
         }
         return std::stoll(digits);
     };
     if (cross == std::string::npos) return {number(given), number(given)};
     return {number(given.substr(cross + 1)), number(given.substr(0, cross))};
+}
+
+// A number as Python writes it, which is the shortest that is read back as itself.
+std::string float_text(double number) { return Json(number).dump(); }
+
+std::optional<double> parse_guidance(const Arguments& arguments) {
+    const auto weight = arguments.number("--guidance");
+    // One that is none is known to the bundle.
+    if (weight && *weight < 0) arguments.refuse_value("--guidance", float_text(*weight) + " is not in the range x>=0");
+    return weight;
+}
+
+std::optional<double> parse_strength(const Arguments& arguments) {
+    const auto share = arguments.number("--strength");
+    if (share && (*share <= 0 || *share > 1)) {
+        arguments.refuse_value("--strength", float_text(*share) + " is not in the range 0<x<=1");
+    }
+    return share;
 }
 
 std::string file_stem(const core::Label& label) {
@@ -58,6 +79,9 @@ std::vector<std::string> generate_targets(const Arguments& arguments, const core
         core::check_picture_target(target, force);
         return {target};
     }
+    if (out && std::filesystem::exists(*out) && !core::is_folder(*out)) {
+        core::fail(Status::usage, *out, ": is no folder; --each writes its pictures to one");
+    }
     for (auto& name : names) {
         if (out) name = *out + "/" + name;
         core::require_free(name, force);
@@ -69,15 +93,17 @@ core::Request request_of(const Arguments& arguments) {
     core::Request request;
     const auto count = arguments.integer("--count", 1, 1000000).value_or(1);
     const auto labels = arguments.values("--label");
-    for (const auto& label : labels) request.labels.insert(request.labels.end(), static_cast<std::size_t>(count), label);
-    if (labels.empty()) request.labels.assign(static_cast<std::size_t>(count), std::nullopt);
+    const auto of_each = static_cast<std::size_t>(count);
+    for (const auto& label : labels) request.labels.insert(request.labels.end(), of_each, label);
+    if (labels.empty()) request.labels.assign(of_each, std::nullopt);
     request.seed = arguments.seed("--seed");
     request.sampler = arguments.value("--sampler");
-    request.guidance = arguments.number("--guidance", 0, std::numeric_limits<double>::max());
+    request.guidance = parse_guidance(arguments);
     if (const auto size = arguments.value("--size")) request.size = parse_size(arguments, *size);
-    if (arguments.value("--strength") && !arguments.value("--from")) {
-        core::fail(Status::usage, "--strength goes with --from");
-    }
+    const auto strength = parse_strength(arguments);
+    const bool varies = arguments.value("--from").has_value();
+    if (strength && !varies) core::fail(Status::usage, "--strength goes with --from");
+    if (varies) request.strength = strength.value_or(0.6);
     return request;
 }
 
@@ -101,7 +127,6 @@ void read_begin(const Arguments& arguments, const Pipeline& pipeline, core::Requ
     const core::Size size = pipeline.checked_size(request);
     request.image = core::covering(core::read_picture(*picture), size.height, size.width);
     request.size = size;
-    request.strength = arguments.number("--strength", std::numeric_limits<double>::min(), 1).value_or(0.6);
 }
 
 }  // namespace
@@ -130,7 +155,8 @@ void generate(const Arguments& arguments, Cancellation& cancellation) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
         core::make_folder_of(targets[i]);
         const bool each = targets.size() == pictures.rows();
-        core::write_picture(targets[i], each ? core::one_of(pictures, i) : core::tiled(pictures), arguments.flag("--force"));
+        const auto picture = each ? core::one_of(pictures, i) : core::tiled(pictures);
+        core::write_picture(targets[i], picture, arguments.flag("--force"));
     }
     const auto& manifest = pipeline.manifest();
     if (manifest.has_random_weights()) print_note("random weights: the picture is noise");

@@ -2,12 +2,14 @@
 
 #include <cstdlib>
 
+#include "error.hpp"
 #include "output.hpp"
 #include "strings.hpp"
 
 namespace dcae::program {
 namespace {
 
+// A size of memory. Less than one byte is an error, as in Python.
 std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
     const auto at = given.find_first_not_of("0123456789.");
     const auto digits = given.substr(0, at);
@@ -17,21 +19,25 @@ std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
     for (const auto& [name, factor] : units) {
         char* end = nullptr;
         const double number = std::strtod(digits.c_str(), &end);
-        if (unit == name && !digits.empty() && digits[0] != '.' && digits.back() != '.' && *end == '\0' && number * factor < 9e18) {
-            return static_cast<std::int64_t>(number * factor);
-        }
+        const bool is_number = !digits.empty() && digits[0] != '.' && digits.back() != '.' && *end == '\0';
+        if (unit != name || !is_number || number * factor >= 9e18) continue;
+        const auto bytes = static_cast<std::int64_t>(number * factor);
+        if (bytes < 1) core::fail(core::Status::usage, "memory limit ", bytes, ": at least one byte");
+        return bytes;
     }
-    arguments.refuse("Invalid value for '--memory-limit': " + given + ": a size as in 8GB or 512MiB");
+    arguments.refuse_value("--memory-limit", given + ": a size as in 8GB or 512MiB");
 }
 
 }  // namespace
 
 std::vector<Option> with_runtime(std::vector<Option> options) {
-    options.insert(options.end(), {{"--provider", "NAME", "Where to run: cpu, cuda or tensorrt.  [default: cpu]"},
-                                   {"--threads", "N", "Threads of an operator.  [default: one per physical core]"},
-                                   {"--onnxruntime", "PATH", "ONNX Runtime's library.  [default: DCAE_ONNXRUNTIME, then the usual places]"},
-                                   {"--verify", nullptr, "Check the hashes of the bundle's files.  [default]"},
-                                   {"--no-verify", nullptr, "Skip the hashes, with a note."}});
+    options.insert(options.end(), {
+        {"--provider", "NAME", "Where to run: cpu or cuda.  [default: cpu]"},
+        {"--threads", "N", "Threads of an operator.  [default: one per physical core]"},
+        {"--onnxruntime", "PATH", "ONNX Runtime's library.  [default: DCAE_ONNXRUNTIME, then the usual places]"},
+        {"--verify", nullptr, "Check the hashes of the bundle's files.  [default]"},
+        {"--no-verify", nullptr, "Skip the hashes, with a note."},
+    });
     return options;
 }
 

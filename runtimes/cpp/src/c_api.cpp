@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -25,6 +26,7 @@ using dcae::core::Cancellation;
 using dcae::core::Error;
 using dcae::core::fail;
 using dcae::core::Floats;
+using dcae::core::kVersion;
 using dcae::core::Pictures;
 using dcae::core::Pipeline;
 using dcae::core::Status;
@@ -41,7 +43,9 @@ struct dcae_bundle {
     bool closing = false;
     // Closed from its own progress callback: the call that ends last frees the handle.
     bool orphaned = false;
-    std::string error;
+    // What went wrong in each thread's last call, where it failed. An entry is changed and removed by calls of its own
+    // thread alone, so that what dcae_last_error gave to that thread stays meanwhile.
+    std::map<std::thread::id, std::string> errors;
 
     // Only touched by the call that runs; set once, by dcae_open.
     std::unique_ptr<Pipeline> pipeline;
@@ -81,25 +85,34 @@ dcae_status explained(std::string& message) noexcept {
 template <typename Work>
 dcae_status call(dcae_bundle* bundle, const Work& work) noexcept {
     if (bundle == nullptr) return DCAE_USAGE;
+    const auto thread = std::this_thread::get_id();
     Cancellation cancellation;
     dcae_status status = DCAE_OK;
     std::string message;
+    // Its place is taken before the work, which may leave no memory for one.
+    std::string* error = nullptr;
     try {
         const std::lock_guard<std::mutex> lock(bundle->state);
-        if (bundle->closing) return DCAE_CANCELLED;
-        if (bundle->running == std::this_thread::get_id()) {
-            bundle->error = "called from the progress callback of a call on the same handle";
+        error = &bundle->errors[thread];
+        error->clear();
+        if (bundle->closing) {
+            *error = "the handle is closed";
+            return DCAE_CANCELLED;
+        }
+        if (bundle->running == thread) {
+            *error = "called from the progress callback of a call on the same handle";
             return DCAE_USAGE;
         }
         bundle->active.insert(&cancellation);
     } catch (...) {
+        // What there is no memory for is the place of a message.
         return explained(message);
     }
     try {
         const std::lock_guard<std::mutex> turn(bundle->call);
         {
             const std::lock_guard<std::mutex> lock(bundle->state);
-            bundle->running = std::this_thread::get_id();
+            bundle->running = thread;
         }
         try {
             cancellation.check();
@@ -109,13 +122,14 @@ dcae_status call(dcae_bundle* bundle, const Work& work) noexcept {
         }
         const std::lock_guard<std::mutex> lock(bundle->state);
         bundle->running = {};
-        bundle->error.swap(message);
     } catch (...) {
         status = explained(message);
     }
     bool last = false;
     {
         const std::lock_guard<std::mutex> lock(bundle->state);
+        error->swap(message);
+        if (status == DCAE_OK) bundle->errors.erase(thread);
         bundle->active.erase(&cancellation);
         if (bundle->active.empty()) {
             last = bundle->orphaned;
@@ -135,7 +149,8 @@ dcae_status with_pipeline(dcae_bundle* bundle, const Work& work) noexcept {
     });
 }
 
-// A struct as the caller's version of the header has it: what is missing at its end is zero.
+// A struct as the caller's version of the header has it: what is missing at its end is zero, and what this version does
+// not know of has to be.
 template <typename Struct>
 Struct complete(const Struct* given, const char* name) {
     Struct result{};
@@ -143,7 +158,12 @@ Struct complete(const Struct* given, const char* name) {
     if (given->size < sizeof(std::size_t) || given->size > 65536) {
         fail(Status::usage, name, ".size is ", given->size, "; begin with its INIT");
     }
-    std::memcpy(&result, given, std::min(given->size, sizeof(Struct)));
+    const auto* bytes = reinterpret_cast<const unsigned char*>(given);
+    const std::size_t known = std::min(given->size, sizeof(Struct));
+    if (std::any_of(bytes + known, bytes + given->size, [](unsigned char byte) { return byte != 0; })) {
+        fail(Status::usage, name, " has an option that version ", kVersion, " of the library does not know; update it");
+    }
+    std::memcpy(&result, bytes, known);
     return result;
 }
 
@@ -247,7 +267,7 @@ dcae::core::OpenOptions options_of(const dcae_open_options* given) {
 
 }  // namespace
 
-const char* dcae_version(void) { return dcae::core::kVersion; }
+const char* dcae_version(void) { return kVersion; }
 
 dcae_status dcae_open(const char* path, const dcae_open_options* options, dcae_bundle** bundle) {
     if (bundle == nullptr) return DCAE_USAGE;
@@ -280,7 +300,8 @@ void dcae_close(dcae_bundle* bundle) {
 const char* dcae_last_error(const dcae_bundle* bundle) {
     if (bundle == nullptr) return "";
     const std::lock_guard<std::mutex> lock(bundle->state);
-    return bundle->error.c_str();
+    const auto error = bundle->errors.find(std::this_thread::get_id());
+    return error == bundle->errors.end() ? "" : error->second.c_str();
 }
 
 void dcae_cancel(dcae_bundle* bundle) {
@@ -377,7 +398,9 @@ dcae_status dcae_parity(dcae_bundle* bundle, size_t* measured) {
     return with_pipeline(bundle, [&](Pipeline& pipeline, Cancellation& cancellation) {
         const auto all = dcae::core::measure_parity(pipeline, cancellation);
         if (measured != nullptr) *measured = all.size();
-        if (all.empty()) fail(Status::input, pipeline.bundle().path(), ": holds no golden arrays; export the bundle again");
+        if (all.empty()) {
+            fail(Status::input, pipeline.bundle().path(), ": holds no golden arrays; export the bundle again");
+        }
         for (const auto& one : all) {
             if (!one.passed()) fail(Status::parity, one.graph, " on ", one.runtime, ": ", one.difference.as_text());
         }

@@ -108,8 +108,10 @@ Manifest parse_manifest(const std::string& text) {
         // An integer of more than 64 bits is one that JSON's library holds as a double.
         fail(Status::input, kManifestName, ": format_version must be an integer");
     }
-    if (*version != kFormatVersion) {
-        if (*version > kFormatVersion) {
+    // No integer of the parser's is both negative and unsigned.
+    const auto number = version->is_number_unsigned() ? version->get<std::uint64_t>() : 0;
+    if (number != kFormatVersion) {
+        if (number > kFormatVersion) {
             fail(Status::input, kManifestName, ": format_version ", *version, " is newer than ", kFormatVersion,
                  ", the newest that this version reads; update dcae-export");
         }

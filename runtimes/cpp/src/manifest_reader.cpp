@@ -141,10 +141,11 @@ Read integer_to(std::int64_t& out, std::int64_t least, std::int64_t most) {
     return [&out, least, most](const Json& json, const Reader& reader) {
         if (!json.is_number_integer()) {
             reader.problem("Input should be a valid integer");
-        } else if (json < least) {
-            reader.problem(text("Input should be greater than or equal to ", least));
-        } else if (json > most) {
+        // An unsigned number is compared as such: as a signed one the largest are negative.
+        } else if (json.is_number_unsigned() && json.get<std::uint64_t>() > static_cast<std::uint64_t>(most)) {
             reader.problem(text("Input should be less than or equal to ", most));
+        } else if (json.get<std::int64_t>() < least) {
+            reader.problem(text("Input should be greater than or equal to ", least));
         } else {
             out = json.get<std::int64_t>();
         }
@@ -328,7 +329,8 @@ Read fp32_block_to(Fp32Block& out) {
     return [&out](const Json& json, const Reader& reader) {
         Object object(json, reader);
         object.key("block", block_name_to(out.block));
-        object.key("max_abs", nullable<double>(out.max_abs, [](double& one) { return double_to(one, 0, kFloat32Max); }));
+        const auto magnitude = [](double& one) { return double_to(one, 0, kFloat32Max); };
+        object.key("max_abs", nullable<double>(out.max_abs, magnitude));
         object.end();
     };
 }
@@ -544,7 +546,8 @@ Read image_to(Manifest& out) {
 
 Read latent_to(Manifest& out) {
     return [&out](const Json& json, const Reader& reader) {
-        const auto factor = [](double& one) { return double_to(one, std::numeric_limits<double>::denorm_min(), kFloat32Max); };
+        constexpr auto least = std::numeric_limits<double>::denorm_min();
+        const auto factor = [](double& one) { return double_to(one, least, kFloat32Max); };
         Object object(json, reader);
         object.key("channels", size_to(out.channels));
         object.key("downsample", size_to(out.downsample));
@@ -659,7 +662,8 @@ Manifest read_manifest_content(const Json& json) {
                    graph_to(manifest.graphs.back().second)(value, at);
                }));
     object.key("samplers", nullable<Samplers>(manifest.samplers, samplers_to));
-    object.key("noise", nullable<std::string>(noise, [](std::string& one) { return one_of(one, {"philox4x32-10-v1"}); }));
+    const auto algorithm = [](std::string& one) { return one_of(one, {"philox4x32-10-v1"}); };
+    object.key("noise", nullable<std::string>(noise, algorithm));
     object.key("golden", list_to<Golden>(manifest.golden, golden_to));
     object.key("simplification", list_of(simplification));
     object.key("parity", list_of(parity_record));
@@ -667,7 +671,8 @@ Manifest read_manifest_content(const Json& json) {
     object.end();
     const bool generates = manifest.graph("transformer") != nullptr;
     if (problems.count == 0 && noise.has_value() != generates) {
-        reader.problem("Value error, diffusion, conditioning, samplers, noise and model.transformer go with a transformer");
+        reader.problem(
+            "Value error, diffusion, conditioning, samplers, noise and model.transformer go with a transformer");
     }
     if (!problems.first_path.empty()) {
         fail(Status::refused, kManifestName, ": ", problems.first_path, " is no plain relative path inside the bundle");

@@ -17,15 +17,6 @@ namespace {
 constexpr const char* kVariable = "DCAE_ONNXRUNTIME";
 constexpr const char* kWayOut = "name the file with --onnxruntime, or in DCAE_ONNXRUNTIME";
 
-std::string ort_name(Provider provider) {
-    switch (provider) {
-        case Provider::cuda: return "CUDAExecutionProvider";
-        case Provider::tensorrt: return "TensorrtExecutionProvider";
-        case Provider::cpu: break;
-    }
-    return "CPUExecutionProvider";
-}
-
 std::vector<std::string> matching(const std::string& pattern) {
     glob_t found{};
     std::vector<std::string> paths;
@@ -61,22 +52,30 @@ std::string loaded_path(const void* symbol, const std::string& fallback) {
     return fallback;
 }
 
+// The minor version of 1.32.0.
+std::uint32_t minor_of(const std::string& version) {
+    const auto dot = version.find('.');
+    if (dot == std::string::npos) return 0;
+    return static_cast<std::uint32_t>(std::strtoul(version.c_str() + dot + 1, nullptr, 10));
+}
+
 }  // namespace
 
 Provider provider_named(const std::string& name) {
-    for (const Provider provider : {Provider::cpu, Provider::cuda, Provider::tensorrt}) {
+    for (const Provider provider : {Provider::cpu, Provider::cuda}) {
         if (name_of(provider) == name) return provider;
     }
-    fail(Status::usage, "provider ", quoted(name, 80), ": is none of cpu, cuda and tensorrt");
+    if (name == "tensorrt") {
+        fail(Status::provider,
+             "tensorrt: only Python's dcae builds its engines and holds them to their graph; choose cuda, or run dcae");
+    }
+    fail(Status::usage, "provider ", quoted(name, 80), ": is neither cpu nor cuda");
 }
 
-std::string name_of(Provider provider) {
-    switch (provider) {
-        case Provider::cuda: return "cuda";
-        case Provider::tensorrt: return "tensorrt";
-        case Provider::cpu: break;
-    }
-    return "cpu";
+std::string name_of(Provider provider) { return provider == Provider::cuda ? "cuda" : "cpu"; }
+
+std::string ort_name(Provider provider) {
+    return provider == Provider::cuda ? "CUDAExecutionProvider" : "CPUExecutionProvider";
 }
 
 OnnxRuntime::OnnxRuntime(const std::string& path) {
@@ -99,7 +98,9 @@ void OnnxRuntime::load(const std::string& path) {
     std::string reason;
     // Without a slash the loader would search its own folders for a file that was named.
     const auto file = path.find('/') == std::string::npos ? "./" + path : path;
-    if (!try_load(file, reason)) fail(Status::provider, path, ": is no ONNX Runtime that can be used: ", reason, "; ", kWayOut);
+    if (!try_load(file, reason)) {
+        fail(Status::provider, path, ": is no ONNX Runtime that can be used: ", reason, "; ", kWayOut);
+    }
 }
 
 void OnnxRuntime::load_usual() {
@@ -140,10 +141,30 @@ bool OnnxRuntime::try_load(const std::string& path, std::string& reason) {
         reason = text("it is version ", version, ", at least 1.", ORT_API_VERSION, " is needed");
         return false;
     }
+    base_ = base;
     api_ = api;
     version_ = version;
     path_ = loaded_path(symbol, path);
     return true;
+}
+
+const void* const* OnnxRuntime::entries(std::uint32_t version) const {
+    // To be asked for a version that it does not have, the library would print a line.
+    if (minor_of(version_) < version) return nullptr;
+    return reinterpret_cast<const void* const*>(base_->GetApi(version));
+}
+
+void OnnxRuntime::preload_nvidia() const {
+    // site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0
+    auto folder = path_;
+    for (int up = 0; up < 3; ++up) folder = folder.substr(0, folder.rfind('/'));
+    // In an order in which each finds those before it.
+    for (const char* name : {"libcudart", "libcublasLt", "libcublas", "libcurand", "libcudnn"}) {
+        for (const auto& library : matching(folder + "/nvidia/*/lib/" + name + ".so.*")) {
+            // One that does not load is missed by the provider, which says so.
+            dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+        }
+    }
 }
 
 std::string OnnxRuntime::take(OrtStatus* status) const {

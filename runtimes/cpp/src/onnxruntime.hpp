@@ -3,17 +3,20 @@
 
 #include <onnxruntime_c_api.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace dcae::core {
 
-enum class Provider { cpu, cuda, tensorrt };
+enum class Provider { cpu, cuda };
 
-// A provider by its name: cpu, cuda or tensorrt.
+// A provider by its name, cpu or cuda. tensorrt is an Error of the status `provider`: engines are Python's.
 Provider provider_named(const std::string& name);
 std::string name_of(Provider provider);
+// Its name in ONNX Runtime.
+std::string ort_name(Provider provider);
 
 // A loaded library with its environment. It stays in the process: ONNX Runtime is not made to be unloaded.
 class OnnxRuntime {
@@ -26,6 +29,8 @@ public:
     OnnxRuntime& operator=(const OnnxRuntime&) = delete;
 
     const OrtApi& api() const { return *api_; }
+    // The functions of a newer version of the API, in their order; null where the library is older than that.
+    const void* const* entries(std::uint32_t version) const;
     const OrtEnv* environment() const { return environment_; }
     const std::string& path() const { return path_; }
     const std::string& version() const { return version_; }
@@ -37,12 +42,15 @@ public:
     // The providers that the build knows, by ONNX Runtime's names.
     std::vector<std::string> provider_names() const;
     bool lists(Provider provider) const;
+    // Load what NVIDIA's wheels brought beside that of a wheel of ONNX Runtime, whose provider looks for it by name.
+    void preload_nvidia() const;
 
 private:
     void load(const std::string& path);
     void load_usual();
     bool try_load(const std::string& path, std::string& reason);
 
+    const OrtApiBase* base_ = nullptr;
     const OrtApi* api_ = nullptr;
     OrtEnv* environment_ = nullptr;
     std::string path_;

@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include <jpeglib.h>
+
+#include <jerror.h>
 #include <webp/decode.h>
 #include <webp/encode.h>
 
@@ -29,6 +31,7 @@ namespace dcae::core {
 namespace {
 
 constexpr int kJpegQuality = 95;
+constexpr std::size_t kFirstJpegBytes = 1 << 16;
 constexpr std::int64_t kMaxJpegSide = 65500;
 constexpr std::int64_t kMaxWebpSide = WEBP_MAX_DIMENSION;
 
@@ -53,8 +56,8 @@ PictureFormat format_of(const std::string& path) {
 
 void check_sides(const std::string& path, const Pictures& picture, PictureFormat format, std::int64_t most) {
     if (picture.shape[1] <= most && picture.shape[2] <= most) return;
-    fail(Status::input, path, ": ", name_of(format), " holds at most ", most, " pixels a side, not ", picture.shape[2], " x ",
-         picture.shape[1], "; write a .png");
+    fail(Status::input, path, ": ", name_of(format), " holds at most ", most, " pixels a side, not ", picture.shape[2],
+         " x ", picture.shape[1], "; write a .png");
 }
 
 Bytes png_file(const std::string& path, const Pictures& picture) {
@@ -154,7 +157,9 @@ struct JpegErrors {
     std::jmp_buf jump;
 };
 
-void jump_out(j_common_ptr info) { std::longjmp(reinterpret_cast<JpegErrors*>(info->err)->jump, 1); }
+[[noreturn]] void jump_out(j_common_ptr info) {
+    std::longjmp(reinterpret_cast<JpegErrors*>(info->err)->jump, 1);
+}
 void say_nothing(j_common_ptr, int) {}
 
 // libjpeg warns where data are missing or wrong, and fills in grey.
@@ -162,18 +167,70 @@ void leave_at_missing_data(j_common_ptr info, int level) {
     if (level < 0) jump_out(info);
 }
 
-bool encode_jpeg(const Pictures& picture, unsigned char** data, unsigned long* size) {
+[[noreturn]] void leave_full(j_common_ptr info) {
+    info->err->msg_code = JERR_OUT_OF_MEMORY;
+    jump_out(info);
+}
+
+// After a jump: what the memory was too small for is no fault of the picture.
+bool cannot_jpeg(const JpegErrors& errors) {
+    if (errors.base.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+    return false;
+}
+
+// A file that grows as it is written; libjpeg's own frees its buffer twice where there is no memory for the next.
+struct JpegTarget {
+    jpeg_destination_mgr base;
+    Bytes* file;
+};
+
+// Room for `size` bytes in all, of which those from `begin` are free.
+bool grow_jpeg(JpegTarget& target, std::size_t begin, std::size_t size) {
+    try {
+        target.file->resize(size);
+    } catch (const std::exception&) {
+        return false;
+    }
+    target.base.next_output_byte = target.file->data() + begin;
+    target.base.free_in_buffer = size - begin;
+    return true;
+}
+
+void begin_jpeg_file(j_compress_ptr info) {
+    auto* target = reinterpret_cast<JpegTarget*>(info->dest);
+    if (!grow_jpeg(*target, 0, kFirstJpegBytes)) leave_full(reinterpret_cast<j_common_ptr>(info));
+}
+
+// Called where the room is used up, whatever `free_in_buffer` says.
+boolean grow_jpeg_file(j_compress_ptr info) {
+    auto* target = reinterpret_cast<JpegTarget*>(info->dest);
+    const std::size_t size = target->file->size();
+    if (!grow_jpeg(*target, size, 2 * size)) leave_full(reinterpret_cast<j_common_ptr>(info));
+    return TRUE;
+}
+
+void end_jpeg_file(j_compress_ptr info) {
+    auto* target = reinterpret_cast<JpegTarget*>(info->dest);
+    target->file->resize(target->file->size() - target->base.free_in_buffer);
+}
+
+bool encode_jpeg(const Pictures& picture, Bytes& file) {
     jpeg_compress_struct info{};
     JpegErrors errors{};
+    JpegTarget target{};
+    target.file = &file;
+    target.base.init_destination = begin_jpeg_file;
+    target.base.empty_output_buffer = grow_jpeg_file;
+    target.base.term_destination = end_jpeg_file;
     info.err = jpeg_std_error(&errors.base);
     errors.base.error_exit = jump_out;
     errors.base.emit_message = say_nothing;
     if (setjmp(errors.jump) != 0) {
         jpeg_destroy_compress(&info);
-        return false;
+        return cannot_jpeg(errors);
     }
     jpeg_create_compress(&info);
-    jpeg_mem_dest(&info, data, size);
+    info.dest = &target.base;
     info.image_width = static_cast<JDIMENSION>(picture.shape[2]);
     info.image_height = static_cast<JDIMENSION>(picture.shape[1]);
     info.input_components = 3;
@@ -201,12 +258,14 @@ bool decode_jpeg(const Bytes& file, const PictureHeader& header, unsigned char* 
     errors.base.emit_message = leave_at_missing_data;
     if (setjmp(errors.jump) != 0) {
         jpeg_destroy_decompress(&info);
-        return false;
+        return cannot_jpeg(errors);
     }
     jpeg_create_decompress(&info);
     jpeg_mem_src(&info, file.data(), static_cast<unsigned long>(file.size()));
     jpeg_read_header(&info, TRUE);
-    if (info.image_width != header.width || info.image_height != header.height) jump_out(reinterpret_cast<j_common_ptr>(&info));
+    if (info.image_width != header.width || info.image_height != header.height) {
+        jump_out(reinterpret_cast<j_common_ptr>(&info));
+    }
     // Not of CMYK, from which there is no one way to RGB: that is an error of libjpeg's.
     info.out_color_space = JCS_RGB;
     jpeg_start_decompress(&info);
@@ -242,7 +301,8 @@ Pictures to_rgb(const Stored& stored, const PictureHeader& header, Background ba
                 value = (value * weight + (opaque - weight) * backdrop + opaque / 2) / opaque;
             }
             // No 16-bit value is a tie.
-            picture.data[3 * pixel + colour] = static_cast<std::uint8_t>(stored.depth == 16 ? (value + 128) / 257 : value);
+            const auto level = stored.depth == 16 ? (value + 128) / 257 : value;
+            picture.data[3 * pixel + colour] = static_cast<std::uint8_t>(level);
         }
     }
     return picture;
@@ -278,7 +338,8 @@ Bytes read_file(const std::string& path) {
     // A pipe or device would block or never end, so this is asked before opening.
     if (!S_ISREG(status.st_mode)) fail(Status::input, path, ": not a regular file; give the path of a picture");
     if (status.st_size > kMaxPictureBytes) {
-        fail(Status::input, path, ": ", status.st_size, " bytes, at most ", kMaxPictureBytes, " are read; save the picture smaller");
+        fail(Status::input, path, ": ", status.st_size, " bytes, at most ", kMaxPictureBytes,
+             " are read; save the picture smaller");
     }
     const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.number() < 0) refuse(errno);
@@ -287,15 +348,12 @@ Bytes read_file(const std::string& path) {
 
 Bytes jpeg_file(const std::string& path, const Pictures& picture) {
     check_sides(path, picture, PictureFormat::jpeg, kMaxJpegSide);
-    unsigned char* data = nullptr;
-    unsigned long size = 0;
-    const bool done = encode_jpeg(picture, &data, &size);
-    const std::unique_ptr<unsigned char, decltype(&std::free)> owned(data, &std::free);
-    if (!done) {
+    Bytes file;
+    if (!encode_jpeg(picture, file)) {
         fail(Status::input, path, ": libjpeg cannot encode ", picture.shape[2], " x ", picture.shape[1],
              " pixels as JPEG; choose another format");
     }
-    return {data, data + size};
+    return file;
 }
 
 Bytes webp_file(const std::string& path, const Pictures& picture) {
@@ -306,7 +364,8 @@ Bytes webp_file(const std::string& path, const Pictures& picture) {
     const std::size_t size = WebPEncodeLosslessRGB(picture.data.data(), width, height, 3 * width, &data);
     const std::unique_ptr<unsigned char, decltype(&WebPFree)> owned(data, &WebPFree);
     if (size == 0) {
-        fail(Status::input, path, ": libwebp cannot encode ", width, " x ", height, " pixels as WebP; choose another format");
+        fail(Status::input, path, ": libwebp cannot encode ", width, " x ", height,
+             " pixels as WebP; choose another format");
     }
     return {data, data + size};
 }
@@ -328,7 +387,8 @@ bool decode_webp(const Bytes& file, const PictureHeader& header, Stored& stored)
     const std::size_t stride = static_cast<std::size_t>(header.width) * stored.channels;
     stored.data.resize(stride * static_cast<std::size_t>(header.height));
     const auto decode = features.has_alpha != 0 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
-    return decode(file.data(), file.size(), stored.data.data(), stored.data.size(), static_cast<int>(stride)) != nullptr;
+    auto* pixels = stored.data.data();
+    return decode(file.data(), file.size(), pixels, stored.data.size(), static_cast<int>(stride)) != nullptr;
 }
 
 }  // namespace
@@ -343,8 +403,8 @@ Pictures read_picture(const std::string& path, Background background) {
     }
     const auto pixels = header.width * header.height;
     if (pixels > kMaxPixels) {
-        fail(Status::input, path, ": ", header.width, " x ", header.height, " is ", pixels, " pixels, at most ", kMaxPixels,
-             " are read; scale the picture down");
+        fail(Status::input, path, ": ", header.width, " x ", header.height, " is ", pixels, " pixels, at most ",
+             kMaxPixels, " are read; scale the picture down");
     }
     Pictures picture;
     bool whole = false;

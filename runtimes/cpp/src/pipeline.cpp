@@ -31,7 +31,8 @@ Floats slice(const Floats& array, std::size_t first, std::size_t last) {
     shape[0] = static_cast<std::int64_t>(last - first);
     const auto size = static_cast<std::ptrdiff_t>(array.row_size());
     const auto begin = array.data.begin();
-    return {std::move(shape), {begin + static_cast<std::ptrdiff_t>(first) * size, begin + static_cast<std::ptrdiff_t>(last) * size}};
+    const auto row = [begin, size](std::size_t index) { return begin + static_cast<std::ptrdiff_t>(index) * size; };
+    return {std::move(shape), {row(first), row(last)}};
 }
 
 template <typename Element>
@@ -56,7 +57,7 @@ std::int64_t nearest_multiple(std::int64_t side, std::int64_t factor) {
 }  // namespace
 
 Pipeline::Pipeline(const std::string& path, OpenOptions options)
-    : options_(std::move(options)), bundle_(path, options_.verify_hashes) {}
+    : options_(std::move(options)), bundle_(path, options_.verify_hashes), keeps_(options_.keep_sessions) {}
 
 const OnnxRuntime& Pipeline::runtime() {
     if (!runtime_) runtime_ = std::make_unique<OnnxRuntime>(options_.onnxruntime);
@@ -79,7 +80,7 @@ void Pipeline::release() {
 }
 
 void Pipeline::release_unless_kept() {
-    if (!options_.keep_sessions) release();
+    if (!keeps_) release();
 }
 
 Size Pipeline::default_size() const {
@@ -125,6 +126,8 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
     const bool guided = is_guided(guidance);
     const Grid grid = checked_grid(request, guided);
     const std::size_t images = request.labels.size();
+    const auto per_call = static_cast<std::size_t>(images_per_call(static_cast<std::int64_t>(images), grid, guided));
+    keeps_ = options_.keep_sessions && holds_both(grid, static_cast<std::int64_t>(per_call) * (guided ? 2 : 1));
     const Shape shape = {manifest().channels, grid.first, grid.second};
     if (request.latents) {
         const Shape wanted = {static_cast<std::int64_t>(images), shape[0], shape[1], shape[2]};
@@ -141,7 +144,6 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
         first_row = sampler.table.start_row(request.strength);
         start = encoded(*request.image, grid, cancellation);
     }
-    const auto per_call = static_cast<std::size_t>(images_per_call(static_cast<std::int64_t>(images), grid, guided));
     const std::size_t count = (images + per_call - 1) / per_call * (sampler.table.rows.size() - first_row);
     std::size_t done = 0;
 
@@ -195,6 +197,7 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
 }
 
 Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellation) {
+    require_transformer();
     const auto factor = static_cast<float>(*manifest().scaling_factor);
     const auto shift = static_cast<float>(manifest().shift);
     Floats raw = latents;
@@ -249,7 +252,8 @@ Named Pipeline::run(const std::string& graph, const Named& inputs, Cancellation&
 
 void Pipeline::require_transformer() const {
     if (!manifest().samplers) {
-        fail(Status::input, bundle_.path(), ": holds no transformer, so it cannot generate; export it with --transformer");
+        fail(Status::input, bundle_.path(),
+             ": holds no transformer, so it cannot generate; export it with --transformer");
     }
 }
 
@@ -281,9 +285,10 @@ std::int64_t Pipeline::images_per_call(std::int64_t images, Grid grid, bool guid
     const Graph& transformer = *manifest().graph("transformer");
     const std::int64_t rows = guided ? 2 : 1;
     if (const auto fixed = transformer.fixed_rows()) return *fixed / rows;
-    auto count = std::min({std::max<std::int64_t>(images, 1), kImagesPerCall, transformer.ranges.at("batch").max / rows});
+    const auto most = transformer.ranges.at("batch").max / rows;
+    auto count = std::min({std::max<std::int64_t>(images, 1), kImagesPerCall, most});
     const auto available = available_memory(options_.provider, options_.memory_limit);
-    while (count > 1 && forecast(grid, count * rows).value_or(0) > available) --count;
+    while (count > 1 && forecast(grid, count * rows).value_or(Needs{}).largest > available) --count;
     return count;
 }
 
@@ -309,12 +314,13 @@ Pipeline::Grid Pipeline::checked_grid(const Request& request, bool guided) const
 
 void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
     const auto available = available_memory(options_.provider, options_.memory_limit);
-    const auto needed = forecast(grid, rows);
-    if (!needed || *needed <= available) return;
+    // One session is alive at a time where both do not fit.
+    const auto needs = forecast(grid, rows);
+    if (!needs || needs->largest <= available) return;
     const auto factor = manifest().downsample;
     const auto side = factor * fitting_side(std::max(grid.first, grid.second), rows, available);
     const auto fitting = side > 0 ? text("up to ", side, "x", side, " fit") : std::string("no size fits");
-    fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", memory_text(*needed),
+    fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", memory_text(needs->largest),
          " of memory, ", there_text(available, options_.memory_limit), ": ", fitting);
 }
 
@@ -325,17 +331,22 @@ std::int64_t Pipeline::fitting_side(std::int64_t below, std::int64_t rows, std::
     std::int64_t too_large = (below + patch - 1) / patch;
     while (too_large - fits > 1) {
         const auto middle = fits + (too_large - fits) / 2;
-        const auto needed = forecast({middle * patch, middle * patch}, rows);
-        (needed && *needed <= available ? fits : too_large) = middle;
+        const auto needs = forecast({middle * patch, middle * patch}, rows);
+        (needs && needs->largest <= available ? fits : too_large) = middle;
     }
     return fits * patch;
 }
 
-std::optional<std::int64_t> Pipeline::forecast(Grid grid, std::int64_t rows) const {
+bool Pipeline::holds_both(Grid grid, std::int64_t rows) const {
+    const auto needs = forecast(grid, rows);
+    return !needs || needs->total <= available_memory(options_.provider, options_.memory_limit);
+}
+
+std::optional<Pipeline::Needs> Pipeline::forecast(Grid grid, std::int64_t rows) const {
     constexpr auto most = std::numeric_limits<std::int64_t>::max();
     const auto sum = [](std::int64_t a, std::int64_t b) { return a > most - b ? most : a + b; };
-    std::int64_t total = 0;
-    std::int64_t largest = 0;
+    const auto latent = saturated_product({rows, 4, manifest().channels, grid.first, grid.second}, kArraysPerRow);
+    Needs needs;
     const std::pair<const char*, std::int64_t> batches[] = {{"transformer", rows}, {"decoder", 1}};
     for (const auto& [name, batch] : batches) {
         const Graph& graph = *manifest().graph(name);
@@ -345,13 +356,11 @@ std::optional<std::int64_t> Pipeline::forecast(Grid grid, std::int64_t rows) con
         for (const auto& path : graph.data) stored = sum(stored, manifest().files.at(path).bytes);
         const auto weights = saturated_product({widening(graph, options_.provider)}, stored);
         auto needed = sum(run_bytes(graph, *axes, options_.provider), weights);
-        if (graph.inputs.size() > 1) {
-            needed = sum(needed, saturated_product({rows, 4, manifest().channels, grid.first, grid.second}, kArraysPerRow));
-        }
-        total = sum(total, needed);
-        largest = std::max(largest, needed);
+        if (graph.inputs.size() > 1) needed = sum(needed, latent);
+        needs.total = sum(needs.total, needed);
+        needs.largest = std::max(needs.largest, needed);
     }
-    return options_.keep_sessions ? total : largest;
+    return needs;
 }
 
 Floats Pipeline::encoded(const Pictures& image, Grid grid, Cancellation& cancellation) {

@@ -27,7 +27,8 @@ struct OpenOptions {
     int threads = 0;
     // Bytes that a run may take; none is what the machine has left.
     std::optional<std::int64_t> memory_limit;
-    // Keep transformer and decoder loaded from one call to the next: faster, and both are in memory at once.
+    // Keep transformer and decoder loaded from one request to the next: faster, and both are in memory at once. Where
+    // the memory does not hold both, each is released after its part.
     bool keep_sessions = false;
     bool verify_hashes = true;
 };
@@ -81,7 +82,8 @@ public:
     // The pictures of latents in diffusion scale.
     Pictures decode_scaled(const Floats& latents, Cancellation& cancellation);
 
-    // Raw latents of pictures whose sides are multiples of the bundle's factor, and back.
+    // Raw latents of pictures whose sides are multiples of the bundle's factor, and back. What these and `reconstruct`
+    // load stays loaded until a request that keeps no sessions, or `release`.
     Floats encode(const Pictures& pictures, Cancellation& cancellation);
     Pictures decode(const Floats& latent, Cancellation& cancellation);
 
@@ -100,6 +102,7 @@ private:
 
     const Session& session(const std::string& name);
     void release_unless_kept();
+    bool holds_both(Grid grid, std::int64_t rows) const;
     void check_decoder();
     const NamedTable& table(const std::optional<std::string>& sampler) const;
     void require_transformer() const;
@@ -108,7 +111,12 @@ private:
     std::int64_t images_per_call(std::int64_t images, Grid grid, bool guided) const;
     Grid checked_grid(const Request& request, bool guided) const;
     void require_memory_for(Grid grid, std::int64_t rows) const;
-    std::optional<std::int64_t> forecast(Grid grid, std::int64_t rows) const;
+    // Bytes of weights and a run: the larger one of transformer and decoder, and both.
+    struct Needs {
+        std::int64_t largest = 0;
+        std::int64_t total = 0;
+    };
+    std::optional<Needs> forecast(Grid grid, std::int64_t rows) const;
     std::int64_t fitting_side(std::int64_t below, std::int64_t rows, std::int64_t available) const;
     Floats encoded(const Pictures& image, Grid grid, Cancellation& cancellation);
 
@@ -117,6 +125,8 @@ private:
     std::unique_ptr<OnnxRuntime> runtime_;
     std::map<std::string, std::unique_ptr<Session>> sessions_;
     bool has_checked_decoder_ = false;
+    // Whether the last request keeps its sessions.
+    bool keeps_;
 };
 
 }  // namespace dcae::core

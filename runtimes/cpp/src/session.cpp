@@ -4,16 +4,19 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <vector>
 
 #include "error.hpp"
 #include "memory.hpp"
 #include "npy.hpp"
+#include "placement.hpp"
 #include "strings.hpp"
 
 namespace dcae::core {
 namespace {
 
+constexpr const char* kCudaFailure = "CUDA failure ";
 constexpr const char* kFolderOfWeights = "session.model_external_initializers_file_folder_path";
 
 template <typename Element>
@@ -37,7 +40,8 @@ struct ElementOf<std::int64_t> {
 bool is_memory(const std::string& message) {
     std::string lower = message;
     for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    for (const char* sign : {"bad alloc", "bad_alloc", "failed to allocate", "out of memory"}) {
+    for (const char* sign : {"bad alloc", "bad_alloc", "failed to allocate", "out of memory", "out_of_memory",
+                             "is smaller than requested bytes", "cudnn_status_alloc_failed"}) {
         if (lower.find(sign) != std::string::npos) return true;
     }
     return false;
@@ -62,22 +66,38 @@ OrtOwned<OrtSessionOptions> session_options(const OnnxRuntime& runtime, int thre
     return options;
 }
 
-void append_provider(const OnnxRuntime& runtime, OrtSessionOptions* options, Provider provider) {
+// Those of Python, which says why.
+std::map<std::string, std::string> cuda_options(std::optional<std::int64_t> memory_limit) {
+    std::map<std::string, std::string> options = {
+        {"device_id", "0"},
+        {"arena_extend_strategy", "kSameAsRequested"},
+        {"cudnn_conv_algo_search", "HEURISTIC"},
+        {"cudnn_conv_use_max_workspace", "0"},
+        {"prefer_nhwc", "0"},
+        {"use_tf32", "0"},
+        {"enable_cuda_graph", "0"},
+    };
+    if (memory_limit) options.emplace("gpu_mem_limit", std::to_string(*memory_limit));
+    return options;
+}
+
+void append_cuda(const OnnxRuntime& runtime, OrtSessionOptions* options, std::optional<std::int64_t> memory_limit) {
     const OrtApi& api = runtime.api();
-    std::string problem;
-    if (provider == Provider::cuda) {
-        OrtCUDAProviderOptionsV2* made = nullptr;
-        runtime.require(api.CreateCUDAProviderOptions(&made));
-        const auto settings = owned(made, api.ReleaseCUDAProviderOptions);
-        problem = runtime.take(api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, made));
-    } else if (provider == Provider::tensorrt) {
-        OrtTensorRTProviderOptionsV2* made = nullptr;
-        runtime.require(api.CreateTensorRTProviderOptions(&made));
-        const auto settings = owned(made, api.ReleaseTensorRTProviderOptions);
-        problem = runtime.take(api.SessionOptionsAppendExecutionProvider_TensorRT_V2(options, made));
+    runtime.preload_nvidia();
+    OrtCUDAProviderOptionsV2* made = nullptr;
+    runtime.require(api.CreateCUDAProviderOptions(&made));
+    const auto settings = owned(made, api.ReleaseCUDAProviderOptions);
+    const auto wanted = cuda_options(memory_limit);
+    std::vector<const char*> keys;
+    std::vector<const char*> values;
+    for (const auto& [key, value] : wanted) {
+        keys.push_back(key.c_str());
+        values.push_back(value.c_str());
     }
+    auto problem = runtime.take(api.UpdateCUDAProviderOptions(made, keys.data(), values.data(), keys.size()));
+    if (problem.empty()) problem = runtime.take(api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, made));
     if (!problem.empty()) {
-        fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
+        fail(Status::provider, "cuda: ONNX Runtime ", runtime.version(), " (", runtime.path(),
              ") could not load it: ", one_line(problem).substr(0, 300));
     }
 }
@@ -91,9 +111,9 @@ OrtOwned<OrtValue> tensor_over(const OnnxRuntime& runtime, const OrtMemoryInfo* 
             OrtValue* made = nullptr;
             // An input is not written to; the C interface has no word for that.
             auto* data = const_cast<Value*>(values.data.data());
-            runtime.require(runtime.api().CreateTensorWithDataAsOrtValue(memory, data, values.data.size() * sizeof(Value),
-                                                                         values.shape.data(), values.shape.size(),
-                                                                         ElementOf<Value>::ort, &made));
+            runtime.require(runtime.api().CreateTensorWithDataAsOrtValue(
+                memory, data, values.data.size() * sizeof(Value), values.shape.data(), values.shape.size(),
+                ElementOf<Value>::ort, &made));
             return owned(made, runtime.api().ReleaseValue);
         },
         array);
@@ -127,12 +147,16 @@ Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider p
     const OrtApi& api = runtime.api();
     const auto options = session_options(runtime, threads);
     runtime.require(api.AddSessionConfigEntry(options.get(), kFolderOfWeights, real_path(files.folder).c_str()));
-    append_provider(runtime, options.get(), provider);
+    if (provider == Provider::cuda) {
+        record_placement(runtime, options.get(), provider);
+        append_cuda(runtime, options.get(), memory_limit);
+    }
     OrtSession* made = nullptr;
     const auto problem = runtime.take(api.CreateSessionFromArray(runtime.environment(), files.model.data(),
                                                                  files.model.size(), options.get(), &made));
     session_ = owned(made, api.ReleaseSession);
     if (!problem.empty()) refuse(problem, "cannot be loaded");
+    if (provider == Provider::cuda) require_placement(runtime, session_.get(), provider, graph_, name_);
 }
 
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
@@ -220,8 +244,8 @@ Named Session::outputs_of(OrtValue* const* values, const Axes& axes) const {
         runtime_.require(api.GetDimensions(made, shape.data(), rank));
         const auto wanted = port.dtype == "float32" ? ElementOf<float>::ort : ElementOf<std::uint8_t>::ort;
         if (type != wanted || shape != expected) {
-            fail(Status::input, name_, ": output ", port.name, " has the shape ", shape_text(shape), ", ", kManifestName,
-                 " says ", port.dtype, " ", shape_text(expected), "; export the bundle again");
+            fail(Status::input, name_, ": output ", port.name, " has the shape ", shape_text(shape), ", ",
+                 kManifestName, " says ", port.dtype, " ", shape_text(expected), "; export the bundle again");
         }
         if (wanted == ElementOf<std::uint8_t>::ort) {
             outputs.emplace(port.name, copied<std::uint8_t>(runtime_, values[i], shape));
@@ -239,7 +263,13 @@ Named Session::outputs_of(OrtValue* const* values, const Axes& axes) const {
 
 void Session::refuse(const std::string& message, const char* what) const {
     if (is_memory(message)) fail(Status::resource, name_, ": ", what, ": not enough memory; try a smaller size");
-    fail(Status::input, name_, ": ", what, ": ", one_line(message).substr(0, 300));
+    const auto line = one_line(message);
+    // As in "CUDA failure 100: no CUDA-capable device is detected ; GPU=...".
+    const auto failure = line.find(kCudaFailure);
+    if (failure != std::string::npos) {
+        fail(Status::provider, name_of(provider_), ": ", line.substr(failure, line.find(" ;", failure) - failure));
+    }
+    fail(Status::input, name_, ": ", what, ": ", line.substr(0, 300));
 }
 
 }  // namespace dcae::core

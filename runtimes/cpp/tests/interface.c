@@ -39,6 +39,24 @@ static void options_say_their_size(void) {
     options.size = sizeof options;
     expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_USAGE, "a provider has a known name");
     dcae_close(bundle);
+    options.provider = "tensorrt";
+    expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_PROVIDER, "tensorrt is a provider of Python's");
+    dcae_close(bundle);
+}
+
+static void an_option_of_a_later_version_is_never_lost(void) {
+    struct {
+        dcae_open_options known;
+        int64_t later;
+    } options = {DCAE_OPEN_OPTIONS_INIT, 0};
+    dcae_bundle *bundle = NULL;
+    options.known.size = sizeof options;
+    expect(dcae_open("/no/such/folder", &options.known, &bundle) == DCAE_INPUT, "a later option may be left out");
+    dcae_close(bundle);
+    options.later = 1;
+    expect(dcae_open("/no/such/folder", &options.known, &bundle) == DCAE_USAGE, "a later option is DCAE_USAGE");
+    expect(strstr(dcae_last_error(bundle), "does not know") != NULL, "the error says that it is not known");
+    dcae_close(bundle);
 }
 
 static void null_is_an_error_or_nothing(void) {
@@ -63,6 +81,7 @@ static void noise_is_that_of_the_format(void) {
 int main(void) {
     a_folder_that_is_not_there_is_an_error_with_a_handle();
     options_say_their_size();
+    an_option_of_a_later_version_is_never_lost();
     null_is_an_error_or_nothing();
     noise_is_that_of_the_format();
     if (failures == 0) printf("all as expected\n");

@@ -1,7 +1,7 @@
 /* Run a bundle of dcae-export: pictures from labels and seeds, latents from pictures, and back.
  *
  * No function throws, prints or ends the process, and there is no state outside of handles. Text is UTF-8. Functions
- * that may fail return a status, and the handle keeps what went wrong as one line.
+ * that may fail return a status, and the handle keeps what went wrong as one line, for each thread its own.
  *
  * Threads: a handle may be used from several; its calls run one after the other. dcae_cancel may be called from any
  * thread at any time before dcae_close, and from a progress callback.
@@ -38,13 +38,14 @@ typedef enum dcae_status {
     DCAE_CANCELLED = 130
 } dcae_status;
 
-/* How to open. Zero in any field but `size` is its default. */
+/* How to open. Zero in any field but `size` is its default. Of a struct from a later header, what the library does not
+ * know has to be zero. */
 typedef struct dcae_open_options {
     size_t size;             /* sizeof(dcae_open_options) */
     const char *onnxruntime; /* ONNX Runtime's library; NULL: DCAE_ONNXRUNTIME, then the usual places */
-    const char *provider;    /* "cpu", "cuda" or "tensorrt", nothing else is used in its place; NULL: cpu */
+    const char *provider;    /* "cpu" or "cuda", nothing else is used in its place; NULL: cpu */
     int32_t threads;         /* inside one operator; 0: one for each physical core */
-    int32_t keep_sessions;   /* not 0: graphs stay loaded between calls; faster, and takes the memory of all */
+    int32_t keep_sessions;   /* not 0: what generates stays loaded between calls; see dcae_release */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
     int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
 } dcae_open_options;
@@ -107,13 +108,16 @@ DCAE_API dcae_status dcae_open(const char *path, const dcae_open_options *option
 /* Cancel what is running, wait for it to end, and free the handle; NULL is left alone. No call may begin afterwards. */
 DCAE_API void dcae_close(dcae_bundle *bundle);
 
-/* One line about the handle's last call that failed, "" where none did; until the handle's next call. */
+/* One line about the calling thread's last call on the handle, "" where that did not fail or there was none. It stays
+ * until the same thread's next call on the handle, or dcae_close. */
 DCAE_API const char *dcae_last_error(const dcae_bundle *bundle);
 
 /* End the handle's calls in progress with DCAE_CANCELLED, inside of a graph's run too. Later calls run as ever. */
 DCAE_API void dcae_cancel(dcae_bundle *bundle);
 
-/* Free the loaded graphs; the next call loads them again. */
+/* Free the loaded graphs; the next call loads them again. dcae_encode, dcae_decode and dcae_reconstruct leave theirs
+ * loaded. dcae_generate, dcae_sample and dcae_decode_sampled free all graphs when they are done, but with
+ * keep_sessions, where the memory holds transformer and decoder at once: that is faster. */
 DCAE_API dcae_status dcae_release(dcae_bundle *bundle);
 
 /* The manifest as JSON, as long as the handle lives; NULL where dcae_open failed. */
@@ -150,8 +154,8 @@ DCAE_API dcae_status dcae_verify(dcae_bundle *bundle);
 /* Run the bundle's golden arrays; DCAE_PARITY where one is missed. `measured`, which may be NULL, is their number. */
 DCAE_API dcae_status dcae_parity(dcae_bundle *bundle, size_t *measured);
 
-/* Read a PNG, JPEG or WebP as one upright picture; write picture `index` as .png, .jpg or .webp (lossless), whole or not
- * at all, `replace` not 0: in place of an existing file. The handle is for the error only. */
+/* Read a PNG, JPEG or WebP as one upright picture; write picture `index` as .png, .jpg or .webp (lossless), whole or
+ * not at all, `replace` not 0: in place of an existing file. The handle is for the error only. */
 DCAE_API dcae_status dcae_read_picture(dcae_bundle *bundle, const char *path, dcae_images *image);
 DCAE_API dcae_status dcae_write_picture(dcae_bundle *bundle, const char *path, const dcae_images *images, size_t index,
                                         int replace);
