@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "error.hpp"
 #include "strings.hpp"
@@ -69,7 +70,7 @@ std::vector<std::string> Arguments::values(const std::string& name) const {
 
 std::optional<std::string> Arguments::value(const std::string& name) const {
     const auto found = values(name);
-    // The last of several counts.
+    if (found.size() > 1) refuse("Option " + core::quoted(name) + " is given more than once");
     return found.empty() ? std::nullopt : std::optional(found.back());
 }
 
@@ -88,8 +89,7 @@ std::optional<std::int64_t> Arguments::integer(const std::string& name, std::int
     if (!given) return std::nullopt;
     const auto number = whole_number(*given);
     if (!number || *number > static_cast<std::uint64_t>(most) || *number < static_cast<std::uint64_t>(least)) {
-        refuse_value(name, core::quoted(*given, 80) + " is no number from " + std::to_string(least) + " to " +
-                               std::to_string(most));
+        refuse_whole(name, *given, std::to_string(least) + "<=x<=" + std::to_string(most));
     }
     return static_cast<std::int64_t>(*number);
 }
@@ -98,7 +98,7 @@ std::uint64_t Arguments::seed(const std::string& name) const {
     const auto given = value(name);
     if (!given) return 0;
     const auto number = whole_number(*given);
-    if (!number) refuse_value(name, core::quoted(*given, 80) + " is no number from 0 to 2^64 - 1");
+    if (!number) refuse_whole(name, *given, "0<=x<=" + std::to_string(std::numeric_limits<std::uint64_t>::max()));
     return *number;
 }
 
@@ -109,6 +109,14 @@ std::optional<double> Arguments::number(const std::string& name) const {
     const double number = std::strtod(given->c_str(), &end);
     if (given->empty() || *end != '\0') refuse_value(name, core::quoted(*given, 80) + " is not a valid number");
     return number;
+}
+
+// One that is whole lies outside of the range.
+void Arguments::refuse_whole(const std::string& name, const std::string& given, const std::string& range) const {
+    const auto digits = given.substr(given.rfind('-', 0) == 0 ? 1 : 0);
+    const bool whole = !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+    if (!whole) refuse_value(name, core::quoted(given, 80) + " is not a valid whole number");
+    refuse_value(name, core::one_line(given).substr(0, 80) + " is not in the range " + range);
 }
 
 void Arguments::refuse_value(const std::string& name, const std::string& why) const {

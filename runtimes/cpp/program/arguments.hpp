@@ -35,6 +35,8 @@ public:
     [[noreturn]] void refuse(const std::string& message) const;
 
 private:
+    [[noreturn]] void refuse_whole(const std::string& name, const std::string& given, const std::string& range) const;
+
     std::string command_;
     std::vector<Option> options_;
     std::vector<std::pair<std::string, std::string>> given_;

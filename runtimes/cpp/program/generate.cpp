@@ -137,7 +137,7 @@ std::vector<Option> request_options() {
         {"--count", "N", "Pictures of each label.  [default: 1]"},
         {"--seed", "N", "Picture i draws from SEED + i.  [default: 0]"},
         {"--sampler", "NAME:N", "A sampler of the bundle, with its steps.  [default: its own]"},
-        {"--guidance", "WEIGHT", "Guidance weight; 1 runs without.  [default: the bundle's]"},
+        {"--guidance", "WEIGHT", "Guidance weight; 0 leaves the label out, 1 is the label's alone.  [default: the bundle's]"},
         {"--size", "512|WIDTHxHEIGHT", "[default: the bundle's]"},
         {"--latents", "PATH", "The noise to begin with, .npy float32 (N, channels, h, w), in place of the seed's."},
         {"--from", "PICTURE", "A picture to vary; it is scaled to cover the size, and its centre cut out."},
