@@ -284,7 +284,7 @@ def test_a_memory_that_is_too_small_stops_an_export_before_the_work(old, checkpo
     assert_stopped_before_the_work(
         checkpoint,
         old,
-        match=r"exporting custom needs [0-9.]+ [GM]iB of memory, 0\.0 MiB are there",
+        match=r"exporting custom needs [0-9.]+ [GM]iB of memory, 0\.1 MiB are there",
     )
     assert files(old) == before
 
