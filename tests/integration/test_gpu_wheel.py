@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from cpp_runtime import built
 from gaussian_data import UVIT
 from generation_factory import write_generating_bundle
 
+from dcae_export.errors import ProviderError
 from dcae_export.runtime.nvidia_gpu import find_driver
 from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.provider_options import (
@@ -174,3 +176,21 @@ def linked_libraries(path: Path) -> list[str]:
         for tag, value in entries
         if tag == 1
     ]
+
+
+@without_gpu
+def test_the_cpp_runtime_says_which_library_is_missing_and_draws_nothing(wheel, bundle, tmp_path):
+    (library,) = (wheel / "onnxruntime" / "capi").glob("libonnxruntime.so.*")
+    out = tmp_path / "picture.png"
+    words = ("generate", bundle, "--label", "1", "--provider", "cuda", "--out", out)
+    result = subprocess.run(
+        [built("release"), *words, "--onnxruntime", library],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == ProviderError.exit_status
+    (line,) = result.stderr.splitlines()
+    assert f"ONNX Runtime {VERSION}" in line
+    assert ".so" in line.partition("could not load it: ")[2]
+    assert not out.exists()

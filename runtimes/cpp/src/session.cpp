@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "error.hpp"
@@ -97,8 +98,12 @@ void append_cuda(const OnnxRuntime& runtime, OrtSessionOptions* options, std::op
     auto problem = runtime.take(api.UpdateCUDAProviderOptions(made, keys.data(), values.data(), keys.size()));
     if (problem.empty()) problem = runtime.take(api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, made));
     if (!problem.empty()) {
-        fail(Status::provider, "cuda: ONNX Runtime ", runtime.version(), " (", runtime.path(),
-             ") could not load it: ", one_line(problem).substr(0, 300));
+        // Behind paths and a line of its own source ONNX Runtime says which library is missing.
+        constexpr std::string_view before = "with error: ";
+        const auto at = problem.rfind(before);
+        const auto why = one_line(at == std::string::npos ? problem : problem.substr(at + before.size()));
+        fail(Status::provider, "cuda: ONNX Runtime ", runtime.version(), " (", runtime.path(), ") could not load it: ",
+             why.substr(0, 300), "; the driver is the machine's, pip install 'onnxruntime-gpu[cuda,cudnn]' brings the rest");
     }
 }
 
