@@ -5,10 +5,12 @@ import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Required, TypedDict, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 DISTRIBUTION = "dcae-export"
+# Of a checkout: the versions that go together.
+_CONSTRAINTS, _GPU_CONSTRAINTS = "constraints.txt", "constraints-gpu.txt"
+_GPU_EXTRAS = ("gpu", "tensorrt")
 
 
 class _Folder(TypedDict, total=False):
@@ -40,11 +42,16 @@ def install_command(extra: str) -> str:
     if address.scheme != "file":
         scheme = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
         return f"pip install {shlex.quote(f'{named} @ {scheme}{address.geturl()}')}"
-    path = Path(url2pathname(address.path))
+    path = Path(unquote(address.path))
     if not path.exists():
         return f"pip install '{named}'"
-    flag = "-e " if origin.get("dir_info", {}).get("editable") else ""
-    return f"pip install {flag}{shlex.quote(f'{path}[{extra}]')}"
+    words = ["pip", "install"]
+    constraints = path / (_GPU_CONSTRAINTS if extra in _GPU_EXTRAS else _CONSTRAINTS)
+    if constraints.is_file():
+        words += ["-c", str(constraints)]
+    if origin.get("dir_info", {}).get("editable"):
+        words.append("-e")
+    return shlex.join([*words, f"{path}[{extra}]"])
 
 
 def _origin() -> _Origin | None:

@@ -12,7 +12,6 @@ import click
 from dcae_export.cli.command import Invocation
 from dcae_export.cli.console import print_note
 from dcae_export.errors import DcaeError, ProviderError, ResourceError, UsageError
-from dcae_export.extras import install_command
 
 _FAULT_OF_OURS = 1
 _INTERRUPTED = 130
@@ -107,6 +106,8 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _install_line(error: ModuleNotFoundError) -> str | None:
+    from dcae_export.extras import install_command
+
     extra = _EXTRAS.get(_package(error))
     return None if extra is None else install_command(extra)
 

@@ -42,6 +42,12 @@ def load_onnxruntime() -> ModuleType:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise ProviderError(f"no ONNX Runtime is installed; {install_hint()}") from error
+    # Where pip removed one of two distributions in one folder, an empty one is left, which imports.
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise ProviderError(
+            "the installed ONNX Runtime is damaged; pip uninstall -y onnxruntime onnxruntime-gpu, "
+            f"then {install_hint()}"
+        )
     # What fails before a session has options is logged by this one, in colour, and is no exception.
     onnxruntime.set_default_logger_severity(SILENT)
     return onnxruntime
@@ -84,5 +90,6 @@ def require_listed(provider: Provider) -> None:
             command += " --extra-index-url URL with NVIDIA's package index (docs/gpu.md)"
         raise ProviderError(
             f"{provider.value}: the installed ONNX Runtime {installed_version()} was built without "
-            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime, then {command}"
+            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime onnxruntime-gpu, then "
+            f"{command}"
         )

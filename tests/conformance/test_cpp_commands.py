@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -328,3 +329,27 @@ def test_where_nobody_watches_a_line_is_printed_after_a_while(suite: Suite, tmp_
 def test_what_is_quick_says_nothing(suite: Suite, tmp_path: Path) -> None:
     command = ("reconstruct", suite.bundle("class"), suite.picture("small"))
     assert in_cpp(*command, "--out", tmp_path / "back.png").err == ""
+
+
+@pytest.mark.parametrize("runtime", ["python", "cpp"])
+def test_onnx_runtime_keeps_no_telemetry(suite: Suite, tmp_path: Path, runtime: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        # ONNX Runtime sends nothing where it takes its process for a test's.
+        if name != "CI" and not name.startswith(("XDG_", "ORT_", "GITHUB_"))
+    }
+    commands = {
+        "python": [sys.executable, "-m", "dcae_export"],
+        "cpp": [str(built("release"))],
+    }
+    library = {"DCAE_ONNXRUNTIME": str(onnxruntime_library())}
+    words = ("generate", suite.bundle("class"), "--label", "1", "--out", tmp_path / "a.png")
+    subprocess.run(
+        [*commands[runtime], *map(str, words)],
+        check=True,
+        env=environment | library | {"HOME": str(home)},
+    )
+    assert not [path for path in home.rglob("*") if path.is_file()]

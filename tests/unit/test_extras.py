@@ -43,6 +43,16 @@ def test_from_a_checkout_its_folder_is_named(origin, tmp_path: Path, editable, f
     assert install_command("train") == f"pip install {flag}'{folder}[train]'"
 
 
+@pytest.mark.parametrize(
+    ("extra", "name"), [("export", "constraints.txt"), ("gpu", "constraints-gpu.txt")]
+)
+def test_a_checkouts_constraints_are_named(origin, tmp_path: Path, extra, name):
+    for one in ("constraints.txt", "constraints-gpu.txt"):
+        (tmp_path / one).touch()
+    origin({"url": tmp_path.as_uri(), "dir_info": {}})
+    assert install_command(extra) == f"pip install -c {tmp_path / name} '{tmp_path}[{extra}]'"
+
+
 def test_from_a_wheel_its_file_is_named_while_it_is_there(origin, tmp_path: Path):
     wheel = tmp_path / "dcae_export-1-py3-none-any.whl"
     wheel.touch()

@@ -42,18 +42,18 @@ Arguments::Arguments(std::string command, const std::vector<std::string>& given,
                                          [&](const Option& known) { return name == known.name; });
         if (option == options_.end()) refuse("No such option: " + name);
         if (option->value == nullptr) {
-            if (equals != std::string::npos) refuse("Option " + core::quoted(name) + " does not take a value");
+            if (equals != std::string::npos) refuse("Option " + core::in_quotes(name) + " does not take a value");
             given_.emplace_back(name, "");
         } else if (equals != std::string::npos) {
             given_.emplace_back(name, one.substr(equals + 1));
         } else if (i + 1 < given.size()) {
             given_.emplace_back(name, given[++i]);
         } else {
-            refuse("Option " + core::quoted(name) + " requires an argument");
+            refuse("Option " + core::in_quotes(name) + " requires an argument");
         }
     }
     if (positional_.size() < positional.size()) {
-        refuse("Missing argument " + core::quoted(positional[positional_.size()]));
+        refuse("Missing argument " + core::in_quotes(positional[positional_.size()]));
     }
     if (positional_.size() > positional.size()) {
         refuse("Got unexpected extra argument (" + positional_[positional.size()] + ")");
@@ -70,7 +70,7 @@ std::vector<std::string> Arguments::values(const std::string& name) const {
 
 std::optional<std::string> Arguments::value(const std::string& name) const {
     const auto found = values(name);
-    if (found.size() > 1) refuse("Option " + core::quoted(name) + " is given more than once");
+    if (found.size() > 1) refuse("Option " + core::in_quotes(name) + " is given more than once");
     return found.empty() ? std::nullopt : std::optional(found.back());
 }
 
@@ -80,7 +80,7 @@ std::string Arguments::value_or(const std::string& name, const std::string& othe
 
 std::string Arguments::required(const std::string& name) const {
     const auto found = value(name);
-    if (!found) refuse("Missing option " + core::quoted(name));
+    if (!found) refuse("Missing option " + core::in_quotes(name));
     return *found;
 }
 
@@ -107,7 +107,7 @@ std::optional<double> Arguments::number(const std::string& name) const {
     if (!given) return std::nullopt;
     char* end = nullptr;
     const double number = std::strtod(given->c_str(), &end);
-    if (given->empty() || *end != '\0') refuse_value(name, core::quoted(*given, 80) + " is not a valid number");
+    if (given->empty() || *end != '\0') refuse_value(name, core::in_quotes(*given, 80) + " is not a valid number");
     return number;
 }
 
@@ -115,12 +115,12 @@ std::optional<double> Arguments::number(const std::string& name) const {
 void Arguments::refuse_whole(const std::string& name, const std::string& given, const std::string& range) const {
     const auto digits = given.substr(given.rfind('-', 0) == 0 ? 1 : 0);
     const bool whole = !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
-    if (!whole) refuse_value(name, core::quoted(given, 80) + " is not a valid whole number");
+    if (!whole) refuse_value(name, core::in_quotes(given, 80) + " is not a valid whole number");
     refuse_value(name, core::one_line(given).substr(0, 80) + " is not in the range " + range);
 }
 
 void Arguments::refuse_value(const std::string& name, const std::string& why) const {
-    refuse("Invalid value for " + core::quoted(name) + ": " + why);
+    refuse("Invalid value for " + core::in_quotes(name) + ": " + why);
 }
 
 void Arguments::refuse(const std::string& message) const {

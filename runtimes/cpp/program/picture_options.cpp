@@ -17,14 +17,14 @@ Fit fit_of(const Arguments& arguments) {
     if (name == "pad") return Fit::pad;
     if (name == "crop") return Fit::crop;
     if (name == "resize") return Fit::resize;
-    arguments.refuse("Invalid value for '--fit': " + core::quoted(name, 80) + " is not one of 'pad', 'crop', 'resize'");
+    arguments.refuse("Invalid value for '--fit': " + core::in_quotes(name, 80) + " is not one of 'pad', 'crop', 'resize'");
 }
 
 core::Background background_of(const Arguments& arguments) {
     const auto name = arguments.value_or("--alpha", "white");
     if (name == "white") return core::Background::white;
     if (name == "black") return core::Background::black;
-    arguments.refuse("Invalid value for '--alpha': " + core::quoted(name, 80) + " is not one of 'white', 'black'");
+    arguments.refuse("Invalid value for '--alpha': " + core::in_quotes(name, 80) + " is not one of 'white', 'black'");
 }
 
 }  // namespace dcae::program

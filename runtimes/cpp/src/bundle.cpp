@@ -56,7 +56,7 @@ void check_external(const Manifest& manifest, const Graph& graph, const External
     const auto slash = graph.path.rfind('/');
     const auto name = (slash == std::string::npos ? "" : graph.path.substr(0, slash + 1)) + external.location;
     if (std::find(graph.data.begin(), graph.data.end(), name) == graph.data.end()) {
-        fail(Status::refused, graph.path, ": weights at ", quoted(external.location, 80), ", which ", kManifestName,
+        fail(Status::refused, graph.path, ": weights at ", in_quotes(external.location, 80), ", which ", kManifestName,
              " does not list as this graph's data; export the bundle again");
     }
     // Both are of eighteen digits at most, so that the sum fits.
@@ -78,7 +78,7 @@ void check_scan(const Manifest& manifest, const Graph& graph, const Bytes& model
     check_belongs(manifest, graph, scan);
     for (const auto& [domain, name] : scan.operators) {
         if (!domain.empty() || !is_allowed_operator(name)) {
-            fail(Status::refused, graph.path, ": operator ", quoted(domain.empty() ? name : domain + "::" + name, 80),
+            fail(Status::refused, graph.path, ": operator ", in_quotes(domain.empty() ? name : domain + "::" + name, 80),
                  " is not one that a bundle may use");
         }
     }

@@ -87,7 +87,7 @@ std::string domain_of(const std::string& name) { return name == "ai.onnx" ? "" :
 std::int64_t size_of(const std::string& digits) {
     // Eighteen digits fit every parser's 64 bits; a sign or a space does not pass.
     if (digits.empty() || digits.size() > 18 || digits.find_first_not_of("0123456789") != std::string::npos) {
-        refuse("external data has the size ", quoted(digits, 80));
+        refuse("external data has the size ", in_quotes(digits, 80));
     }
     return std::stoll(digits);
 }
@@ -148,7 +148,7 @@ public:
             const Fields opset = read(part, kOpset);
             const auto domain = domain_of(opset.text_of(1));
             if (!found_.opsets.emplace(domain, opset.number_of(2)).second) {
-                refuse("imports operator set ", quoted(domain, 80), " twice");
+                refuse("imports operator set ", in_quotes(domain, 80), " twice");
             }
         }
         found_.metadata = entries(fields.all(14), "metadata");
@@ -240,7 +240,7 @@ private:
         for (const auto& entry : found) {
             const auto& key = entry.first;
             if (key != "location" && key != "offset" && key != "length" && key != "checksum") {
-                refuse("external data has an unknown key ", quoted(key, 80));
+                refuse("external data has an unknown key ", in_quotes(key, 80));
             }
         }
         if (found.count("location") == 0) refuse("external data has no location");
@@ -256,7 +256,7 @@ private:
         for (const auto& part : parts) {
             const Fields fields = read(part, kEntry);
             const auto key = fields.text_of(1);
-            if (!result.emplace(key, fields.text_of(2)).second) refuse(what, " has the key ", quoted(key, 80), " twice");
+            if (!result.emplace(key, fields.text_of(2)).second) refuse(what, " has the key ", in_quotes(key, 80), " twice");
         }
         return result;
     }

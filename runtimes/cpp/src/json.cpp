@@ -40,7 +40,7 @@ public:
 
     bool key(string_t& value) override {
         auto& level = levels_.back();
-        if (!level.keys.insert(value).second) refuse("key " + quoted(value, 80) + " stands twice");
+        if (!level.keys.insert(value).second) refuse("key " + in_quotes(value, 80) + " stands twice");
         if (level.keys.size() > kMaxKeys) refuse("more than " + std::to_string(kMaxKeys) + " keys in one object");
         level.key = value;
         return true;

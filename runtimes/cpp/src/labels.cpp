@@ -15,7 +15,7 @@ bool is_number(const std::string& label) {
 
 std::int64_t by_name(const std::string& name, const std::optional<std::vector<std::string>>& class_names) {
     if (!class_names) {
-        fail(Status::usage, "label ", quoted(name), ": this bundle names no classes; give the label's number");
+        fail(Status::usage, "label ", in_quotes(name), ": this bundle names no classes; give the label's number");
     }
     const auto wanted = folded(name);
     std::vector<std::string> numbers;
@@ -29,12 +29,12 @@ std::int64_t by_name(const std::string& name, const std::optional<std::vector<st
         }
     }
     if (numbers.size() > 1) {
-        fail(Status::usage, "label ", quoted(name), ": the name of ", joined(numbers, " and "),
+        fail(Status::usage, "label ", in_quotes(name), ": the name of ", joined(numbers, " and "),
              "; give the label's number");
     }
     if (numbers.size() == 1) return std::stoll(numbers.front());
     const auto near = similar_words(wanted, words);
-    fail(Status::usage, "label ", quoted(name), ": no such class; ",
+    fail(Status::usage, "label ", in_quotes(name), ": no such class; ",
          near.empty() ? "dcae inspect --json lists them" : "did you mean " + joined(near, ", ") + "?");
 }
 

@@ -45,7 +45,7 @@ private:
     std::string where() const {
         auto points = place_.substr(0, 200);
         if (points.empty()) return "content";
-        return is_printable(points) ? points : quoted(points, 200);
+        return is_printable(points) ? points : in_quotes(points, 200);
     }
 
     std::string place_;
@@ -122,7 +122,7 @@ Read one_of(std::string& out, std::vector<std::string> allowed) {
             }
         }
         std::vector<std::string> texts;
-        for (const auto& one : allowed) texts.push_back(core::quoted(one));
+        for (const auto& one : allowed) texts.push_back(core::in_quotes(one));
         reader.problem("Input should be " + joined(texts, " or "));
     };
 }

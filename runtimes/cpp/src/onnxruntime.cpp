@@ -69,7 +69,7 @@ Provider provider_named(const std::string& name) {
         fail(Status::provider,
              "tensorrt: only Python's dcae builds its engines and holds them to their graph; choose cuda, or run dcae");
     }
-    fail(Status::usage, "provider ", quoted(name, 80), ": is neither cpu nor cuda");
+    fail(Status::usage, "provider ", in_quotes(name, 80), ": is neither cpu nor cuda");
 }
 
 std::string name_of(Provider provider) { return provider == Provider::cuda ? "cuda" : "cpu"; }
@@ -118,6 +118,8 @@ void OnnxRuntime::load_usual() {
 }
 
 bool OnnxRuntime::try_load(const std::string& path, std::string& reason) {
+    // Builds for Linux send what they run on to their maker from 1.29 on; the interface's own call comes too late.
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     // Never unloaded: threads of the library may outlive what it was opened for.
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == nullptr) {

@@ -51,7 +51,7 @@ std::optional<PictureFormat> format_named(const std::string& path) {
 
 PictureFormat format_of(const std::string& path) {
     if (const auto format = format_named(path)) return *format;
-    fail(Status::usage, path, ": the suffix ", quoted(suffix_of(path)), " is none of .png, .jpg and .webp");
+    fail(Status::usage, path, ": the suffix ", in_quotes(suffix_of(path)), " is none of .png, .jpg and .webp");
 }
 
 void check_sides(const std::string& path, const Pictures& picture, PictureFormat format, std::int64_t most) {

@@ -264,7 +264,7 @@ const NamedTable& Pipeline::table(const std::optional<std::string>& sampler) con
     if (found == nullptr) {
         std::vector<std::string> names;
         for (const auto& one : samplers.tables) names.push_back(one.name);
-        fail(Status::usage, "sampler ", quoted(name), ": this bundle has ", joined(names, ", "), "; dcae samplers ",
+        fail(Status::usage, "sampler ", in_quotes(name), ": this bundle has ", joined(names, ", "), "; dcae samplers ",
              bundle_.path(), " --add NAME:N adds one");
     }
     return *found;

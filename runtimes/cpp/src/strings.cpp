@@ -133,7 +133,7 @@ std::string one_line(std::string_view utf8) {
     return line;
 }
 
-std::string quoted(std::string_view utf8, std::size_t most) {
+std::string in_quotes(std::string_view utf8, std::size_t most) {
     auto points = code_points(utf8);
     if (points.size() > most) points.resize(most);
     const auto has = [&points](std::uint32_t wanted) {

@@ -19,7 +19,7 @@ bool is_printable(std::string_view utf8);
 std::string one_line(std::string_view utf8);
 
 // In quotes, with escapes for what is not printable; at most `most` characters of it.
-std::string quoted(std::string_view utf8, std::size_t most = 1000);
+std::string in_quotes(std::string_view utf8, std::size_t most = 1000);
 
 // ASCII letters in lower case, white space at both ends removed.
 std::string folded(std::string_view utf8);

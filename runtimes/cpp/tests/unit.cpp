@@ -98,7 +98,7 @@ void a_line_drives_no_terminal() {
     expect(one_line("a\n b\t\tc ") == "a b c", "white space becomes one space");
     expect(one_line("a\x1b[31m\xE2\x80\xAE") == "a\\x1b[31m\\u202e", "what is not printable is escaped");
     expect(one_line("\xff") == "\\udcff", "and so is what is no UTF-8");
-    expect(quoted("it's") == "\"it's\"" && quoted("a'\"") == "'a\\'\"'", "quotes are chosen");
+    expect(in_quotes("it's") == "\"it's\"" && in_quotes("a'\"") == "'a\\'\"'", "quotes are chosen");
 }
 
 void a_table_begins_where_the_share_is_nearest() {

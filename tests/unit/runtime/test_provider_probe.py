@@ -31,7 +31,7 @@ def test_a_build_without_a_provider_is_told_with_the_way_out(monkeypatch):
     ):
         assert not probe.works
         assert probe.reason.startswith(f"the installed ONNX Runtime 1.0 was built without {name}; ")
-        assert "; pip uninstall -y onnxruntime, then pip install " in probe.reason
+        assert "; pip uninstall -y onnxruntime onnxruntime-gpu, then pip install " in probe.reason
 
 
 def working(*args, **options):
