@@ -179,10 +179,13 @@ def linked_libraries(path: Path) -> list[str]:
 
 
 @without_gpu
-def test_the_cpp_runtime_says_which_library_is_missing_and_draws_nothing(wheel, bundle, tmp_path):
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_the_cpp_runtime_says_which_library_is_missing_and_draws_nothing(
+    wheel, bundle, tmp_path, provider
+):
     (library,) = (wheel / "onnxruntime" / "capi").glob("libonnxruntime.so.*")
     out = tmp_path / "picture.png"
-    words = ("generate", bundle, "--label", "1", "--provider", "cuda", "--out", out)
+    words = ("generate", bundle, "--label", "1", "--provider", provider, "--out", out)
     result = subprocess.run(
         [built("release"), *words, "--onnxruntime", library],
         capture_output=True,

@@ -21,12 +21,8 @@ using core::Measurement;
 using core::Pipeline;
 using core::Status;
 
-std::string tolerance_text(const core::Tolerance& tolerance) {
-    auto line = "at most relative L2 " + core::formatted("%.2g", tolerance.relative_l2) + " and max abs " +
-                core::formatted("%.2g", tolerance.max_abs) + " of the range";
-    if (tolerance.psnr_db) line += ", PSNR at least " + core::formatted("%g", *tolerance.psnr_db) + " dB";
-    if (tolerance.cosine) line += ", cosine at least " + core::formatted("%g", *tolerance.cosine);
-    return line + " (" + tolerance.because + ")";
+std::string bound_text(const core::Tolerance& tolerance) {
+    return "at most " + core::tolerance_text(tolerance) + " (" + tolerance.because + ")";
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -57,7 +53,7 @@ void print_measurements(const std::vector<Measurement>& measured) {
     for (const auto& one : measured) {
         rows.push_back({one.graph, core::formatted("%.1e  ", one.difference.relative_l2) +
                                        core::formatted("%.1e  ", one.difference.max_abs) + (one.passed() ? "ok" : "MISSED")});
-        const auto line = tolerance_text(one.tolerance);
+        const auto line = bound_text(one.tolerance);
         auto found = std::find_if(tolerances.begin(), tolerances.end(), [&](const auto& held) { return held.first == line; });
         if (found == tolerances.end()) found = tolerances.insert(found, {line, {}});
         auto& names = found->second;
@@ -234,7 +230,7 @@ void parity(const Arguments& arguments, Cancellation& cancellation) {
         return a.difference.relative_l2 < b.difference.relative_l2;
     });
     core::fail(Status::parity, missed.size(), " of ", measured.size(), " missed; worst: ", worst->graph, " on ",
-               worst->runtime, ", ", worst->difference.as_text(), "; ", tolerance_text(worst->tolerance));
+               worst->runtime, ", ", worst->difference.as_text(), "; ", bound_text(worst->tolerance));
 }
 
 void inspect(const Arguments& arguments, Cancellation&) {

@@ -28,11 +28,26 @@ std::int64_t parse_bytes(const Arguments& arguments, const std::string& given) {
     arguments.refuse_value("--memory-limit", given + ": a size as in 8GB or 512MiB");
 }
 
+void read_engine_options(const Arguments& arguments, core::OpenOptions& options) {
+    const auto precision = arguments.value("--engine-precision");
+    const auto cache = arguments.value("--engine-cache");
+    if (options.provider != core::Provider::tensorrt && (precision || cache)) {
+        core::fail(core::Status::usage, cache ? "--engine-cache" : "--engine-precision", " goes with --provider tensorrt");
+    }
+    if (precision) options.engine.precision = *precision;
+    if (cache) options.engine.cache = *cache;
+    core::check(options.engine, options.provider);
+}
+
 }  // namespace
 
 std::vector<Option> with_runtime(std::vector<Option> options) {
     options.insert(options.end(), {
-        {"--provider", "NAME", "Where to run: cpu or cuda.  [default: cpu]"},
+        {"--provider", "NAME", "Where to run: cpu, cuda or tensorrt; nothing else is used in its place.  [default: cpu]"},
+        {"--engine-precision", "NAME",
+         "tensorrt: what layers may compute in, fp32, fp16, bf16, or graph: as `dcae engine build` built it.  "
+         "[default: fp32]"},
+        {"--engine-cache", "DIR", "tensorrt: where engines are kept.  [default: the user's cache]"},
         {"--threads", "N", "Threads of an operator.  [default: one per physical core]"},
         {"--onnxruntime", "PATH", "ONNX Runtime's library.  [default: DCAE_ONNXRUNTIME, then the usual places]"},
         {"--verify", nullptr, "Check the hashes of the bundle's files.  [default]"},
@@ -50,6 +65,7 @@ core::OpenOptions open_options(const Arguments& arguments) {
     core::OpenOptions options;
     options.onnxruntime = arguments.value_or("--onnxruntime", "");
     options.provider = core::provider_named(arguments.value_or("--provider", "cpu"));
+    read_engine_options(arguments, options);
     options.threads = static_cast<int>(arguments.integer("--threads", 1, 4096).value_or(0));
     if (const auto limit = arguments.value("--memory-limit")) options.memory_limit = parse_bytes(arguments, *limit);
     options.verify_hashes = !arguments.flag("--no-verify");

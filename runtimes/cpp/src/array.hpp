@@ -38,6 +38,10 @@ using Pictures = Array<std::uint8_t>;
 using Integers = Array<std::int64_t>;
 using AnyArray = std::variant<Floats, Pictures, Integers>;
 
+inline Shape shape_of(const AnyArray& array) {
+    return std::visit([](const auto& values) { return values.shape; }, array);
+}
+
 // [1, 2, 3], as messages have it.
 std::string shape_text(const Shape& shape);
 

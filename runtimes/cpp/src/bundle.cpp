@@ -217,8 +217,12 @@ GraphFiles Bundle::checked_graph(const std::string& name, bool hashes) const {
     files.folder = slash == std::string::npos ? path_ : path_ + "/" + graph->path.substr(0, slash);
     files.model = read(graph->path, kMaxGraphBytes, hashes);
     files.weight_bytes = static_cast<std::int64_t>(files.model.size());
+    files.model_id = manifest_.model_id;
+    files.has_verified_digests = hashes;
+    files.digests.push_back(manifest_.files.at(graph->path).sha256);
     for (const auto& data : graph->data) {
         check_contents(data, hashes);
+        files.digests.push_back(manifest_.files.at(data).sha256);
         files.weight_bytes += manifest_.files.at(data).bytes;
     }
     check_scan(manifest_, *graph, files.model);

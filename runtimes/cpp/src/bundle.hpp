@@ -17,6 +17,10 @@ struct GraphFiles {
     std::string folder;
     std::int64_t weight_bytes = 0;
     const Graph* graph = nullptr;
+    std::string model_id;
+    // The sha256 of the graph's file and of its data as the manifest lists them, and whether they were compared.
+    std::vector<std::string> digests;
+    bool has_verified_digests = false;
 };
 
 // A bundle whose manifest, paths and sizes were checked; hashes are checked as files are used.

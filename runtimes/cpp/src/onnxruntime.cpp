@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <glob.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +16,8 @@ namespace dcae::core {
 namespace {
 
 constexpr const char* kVariable = "DCAE_ONNXRUNTIME";
+// The major version of TensorRT that ONNX Runtime's provider links since its version 1.18.
+constexpr int kTensorRtMajor = 10;
 constexpr const char* kWayOut = "name the file with --onnxruntime, or in DCAE_ONNXRUNTIME";
 
 std::vector<std::string> matching(const std::string& pattern) {
@@ -62,20 +65,28 @@ std::uint32_t minor_of(const std::string& version) {
 }  // namespace
 
 Provider provider_named(const std::string& name) {
-    for (const Provider provider : {Provider::cpu, Provider::cuda}) {
+    for (const Provider provider : {Provider::cpu, Provider::cuda, Provider::tensorrt}) {
         if (name_of(provider) == name) return provider;
     }
-    if (name == "tensorrt") {
-        fail(Status::provider,
-             "tensorrt: only Python's dcae builds its engines and holds them to their graph; choose cuda, or run dcae");
-    }
-    fail(Status::usage, "provider ", in_quotes(name, 80), ": is neither cpu nor cuda");
+    fail(Status::usage, "provider ", in_quotes(name, 80), ": is none of cpu, cuda, tensorrt");
 }
 
-std::string name_of(Provider provider) { return provider == Provider::cuda ? "cuda" : "cpu"; }
+std::string name_of(Provider provider) {
+    switch (provider) {
+        case Provider::cpu: return "cpu";
+        case Provider::cuda: return "cuda";
+        case Provider::tensorrt: return "tensorrt";
+    }
+    fail(Status::fault, "a provider has no name");
+}
 
 std::string ort_name(Provider provider) {
-    return provider == Provider::cuda ? "CUDAExecutionProvider" : "CPUExecutionProvider";
+    switch (provider) {
+        case Provider::cpu: return "CPUExecutionProvider";
+        case Provider::cuda: return "CUDAExecutionProvider";
+        case Provider::tensorrt: return "TensorrtExecutionProvider";
+    }
+    fail(Status::fault, "a provider has no name in ONNX Runtime");
 }
 
 OnnxRuntime::OnnxRuntime(const std::string& path) {
@@ -156,17 +167,44 @@ const void* const* OnnxRuntime::entries(std::uint32_t version) const {
     return reinterpret_cast<const void* const*>(base_->GetApi(version));
 }
 
-void OnnxRuntime::preload_nvidia() const {
-    // site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0
+std::string OnnxRuntime::folder() const { return path_.substr(0, path_.rfind('/')); }
+
+// Of a wheel: site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0
+std::string OnnxRuntime::packages() const {
     auto folder = path_;
     for (int up = 0; up < 3; ++up) folder = folder.substr(0, folder.rfind('/'));
+    return folder;
+}
+
+void OnnxRuntime::preload_nvidia() const {
     // In an order in which each finds those before it.
     for (const char* name : {"libcudart", "libcublasLt", "libcublas", "libcurand", "libcudnn"}) {
-        for (const auto& library : matching(folder + "/nvidia/*/lib/" + name + ".so.*")) {
+        for (const auto& library : matching(packages() + "/nvidia/*/lib/" + name + ".so.*")) {
             // One that does not load is missed by the provider, which says so.
             dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
         }
     }
+}
+
+void* OnnxRuntime::load_tensorrt(const std::string& cuda) const {
+    void* core = nullptr;
+    for (const char* stem : {"libnvinfer", "libnvinfer_plugin", "libnvonnxparser"}) {
+        const auto name = text(stem, ".so.", kTensorRtMajor);
+        const auto of_wheel = packages() + "/tensorrt_libs/" + name;
+        const bool has_wheel = access(of_wheel.c_str(), F_OK) == 0;
+        void* library = dlopen((has_wheel ? of_wheel : name).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+        if (library == nullptr) {
+            const char* error = dlerror();
+            const std::string reason = error == nullptr ? "" : one_line(error);
+            // A library that is there may lack one of its own, which the loader names.
+            const bool absent = reason.rfind(name + ": cannot open", 0) == 0;
+            fail(Status::provider, "tensorrt: cannot load ", name, absent ? "" : " (" + reason + ")",
+                 " (pip install 'tensorrt-cu", cuda.substr(0, cuda.find('.')), "==", kTensorRtMajor,
+                 ".*'); nothing was run in its place");
+        }
+        if (core == nullptr) core = library;
+    }
+    return core;
 }
 
 std::string OnnxRuntime::take(OrtStatus* status) const {
@@ -190,9 +228,11 @@ std::vector<std::string> OnnxRuntime::provider_names() const {
     return found;
 }
 
-bool OnnxRuntime::lists(Provider provider) const {
+void OnnxRuntime::require_listed(Provider provider) const {
     const auto names = provider_names();
-    return std::find(names.begin(), names.end(), ort_name(provider)) != names.end();
+    if (std::find(names.begin(), names.end(), ort_name(provider)) != names.end()) return;
+    fail(Status::provider, name_of(provider), ": ONNX Runtime ", version_, " (", path_,
+         ") was built without it; name the library of a build that has it, as onnxruntime-gpu's is");
 }
 
 }  // namespace dcae::core

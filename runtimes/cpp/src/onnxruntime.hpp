@@ -10,9 +10,9 @@
 
 namespace dcae::core {
 
-enum class Provider { cpu, cuda };
+enum class Provider { cpu, cuda, tensorrt };
 
-// A provider by its name, cpu or cuda. tensorrt is an Error of the status `provider`: engines are Python's.
+// A provider by its name: cpu, cuda or tensorrt.
 Provider provider_named(const std::string& name);
 std::string name_of(Provider provider);
 // Its name in ONNX Runtime.
@@ -33,6 +33,8 @@ public:
     const void* const* entries(std::uint32_t version) const;
     const OrtEnv* environment() const { return environment_; }
     const std::string& path() const { return path_; }
+    // That of `path`.
+    std::string folder() const;
     const std::string& version() const { return version_; }
 
     // The text of a status that ONNX Runtime returned, which is released; empty where there was none.
@@ -41,11 +43,17 @@ public:
     void require(OrtStatus* status) const;
     // The providers that the build knows, by ONNX Runtime's names.
     std::vector<std::string> provider_names() const;
-    bool lists(Provider provider) const;
+    // An Error of the status `provider` where it lacks one; a provider that it has may still fail to load.
+    void require_listed(Provider provider) const;
     // Load what NVIDIA's wheels brought beside that of a wheel of ONNX Runtime, whose provider looks for it by name.
     void preload_nvidia() const;
+    // Load TensorRT's libraries, from its wheel beside that of ONNX Runtime or from where the system's loader looks, and
+    // give the handle of its core. An Error of the status `provider` where one is missing; `cuda` is the version of
+    // CUDA that it is to go with.
+    void* load_tensorrt(const std::string& cuda) const;
 
 private:
+    std::string packages() const;
     void load(const std::string& path);
     void load_usual();
     bool try_load(const std::string& path, std::string& reason);

@@ -64,14 +64,30 @@ const OnnxRuntime& Pipeline::runtime() {
     return *runtime_;
 }
 
-const Session& Pipeline::session(const std::string& name) {
-    auto& session = sessions_[name];
-    if (!session) {
-        const GraphFiles files = bundle_.check_graph(name);
-        session = std::make_unique<Session>(runtime(), files, options_.provider, options_.threads,
-                                            options_.memory_limit);
+const Session& Pipeline::session(const std::string& name, const Axes& axes, Cancellation& cancellation) {
+    auto& open = sessions_[name];
+    if (open.session && takes(open.axes, axes)) return *open.session;
+    // Before another engine of the graph takes the GPU's memory.
+    open = {};
+    EngineSession opened;
+    const GraphFiles files = bundle_.check_graph(name);
+    SessionOptions options;
+    options.provider = options_.provider;
+    options.threads = options_.threads;
+    options.memory_limit = options_.memory_limit;
+    if (options_.provider == Provider::tensorrt) {
+        opened = open_engine(runtime(), files, options, options_.engine, axes, cancellation);
+    } else {
+        opened.session = std::make_unique<Session>(runtime(), files, options);
     }
-    return *session;
+    opened.session->require_placement();
+    open = std::move(opened);
+    return *open.session;
+}
+
+const Session& Pipeline::session(const std::string& name, const Named& inputs, Cancellation& cancellation) {
+    const Graph* graph = manifest().graph(name);
+    return session(name, graph == nullptr ? Axes{} : axes_of(*graph, inputs), cancellation);
 }
 
 void Pipeline::release() {
@@ -149,7 +165,9 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
 
     Floats drawn;
     try {
-        const Session& transformer = session("transformer");
+        const auto rows = static_cast<std::int64_t>(per_call) * (guided ? 2 : 1);
+        const auto axes = manifest().graph("transformer")->latent_axes(rows, shape[0], shape[1], shape[2]);
+        const Session& transformer = session("transformer", axes.value_or(Axes{}), cancellation);
         for (std::size_t at = 0; at < images; at += per_call) {
             const std::size_t end = std::min(images, at + per_call);
             GuidedNetwork network{transformer, cancellation};
@@ -230,13 +248,13 @@ Floats Pipeline::encode(const Pictures& pictures, Cancellation& cancellation) {
     } else {
         inputs.emplace("image", to_tensor(pictures));
     }
-    return std::get<Floats>(session("encoder").run(inputs, cancellation).at("latent"));
+    return std::get<Floats>(session("encoder", inputs, cancellation).run(inputs, cancellation).at("latent"));
 }
 
 Pictures Pipeline::decode(const Floats& latent, Cancellation& cancellation) {
     Named inputs;
     inputs.emplace("latent", latent);
-    const AnyArray image = session("decoder").run(inputs, cancellation).at("image");
+    const AnyArray image = session("decoder", inputs, cancellation).run(inputs, cancellation).at("image");
     if (const auto* pictures = std::get_if<Pictures>(&image)) return *pictures;
     return to_levels(std::get<Floats>(image));
 }
@@ -247,7 +265,7 @@ Pictures Pipeline::reconstruct(const Pictures& picture, Fit mode, Cancellation& 
 }
 
 Named Pipeline::run(const std::string& graph, const Named& inputs, Cancellation& cancellation) {
-    return session(graph).run(inputs, cancellation);
+    return session(graph, inputs, cancellation).run(inputs, cancellation);
 }
 
 void Pipeline::require_transformer() const {

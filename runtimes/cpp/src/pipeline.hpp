@@ -12,6 +12,7 @@
 #include "array.hpp"
 #include "bundle.hpp"
 #include "cancel.hpp"
+#include "engine_session.hpp"
 #include "fit.hpp"
 #include "labels.hpp"
 #include "onnxruntime.hpp"
@@ -27,6 +28,8 @@ struct OpenOptions {
     int threads = 0;
     // Bytes that a run may take; none is what the machine has left.
     std::optional<std::int64_t> memory_limit;
+    // With tensorrt.
+    EngineOptions engine;
     // Keep transformer and decoder loaded from one request to the next: faster, and both are in memory at once. Where
     // the memory does not hold both, each is released after its part.
     bool keep_sessions = false;
@@ -100,7 +103,9 @@ public:
 private:
     using Grid = std::pair<std::int64_t, std::int64_t>;
 
-    const Session& session(const std::string& name);
+    // The session of a graph for a run at these axes, which matter where an engine is built for them.
+    const Session& session(const std::string& name, const Axes& axes, Cancellation& cancellation);
+    const Session& session(const std::string& name, const Named& inputs, Cancellation& cancellation);
     void release_unless_kept();
     bool holds_both(Grid grid, std::int64_t rows) const;
     void check_decoder();
@@ -123,7 +128,7 @@ private:
     OpenOptions options_;
     Bundle bundle_;
     std::unique_ptr<OnnxRuntime> runtime_;
-    std::map<std::string, std::unique_ptr<Session>> sessions_;
+    std::map<std::string, EngineSession> sessions_;
     bool has_checked_decoder_ = false;
     // Whether the last request keeps its sessions.
     bool keeps_;

@@ -67,46 +67,6 @@ OrtOwned<OrtSessionOptions> session_options(const OnnxRuntime& runtime, int thre
     return options;
 }
 
-// Those of Python, which says why.
-std::map<std::string, std::string> cuda_options(std::optional<std::int64_t> memory_limit) {
-    std::map<std::string, std::string> options = {
-        {"device_id", "0"},
-        {"arena_extend_strategy", "kSameAsRequested"},
-        {"cudnn_conv_algo_search", "HEURISTIC"},
-        {"cudnn_conv_use_max_workspace", "0"},
-        {"prefer_nhwc", "0"},
-        {"use_tf32", "0"},
-        {"enable_cuda_graph", "0"},
-    };
-    if (memory_limit) options.emplace("gpu_mem_limit", std::to_string(*memory_limit));
-    return options;
-}
-
-void append_cuda(const OnnxRuntime& runtime, OrtSessionOptions* options, std::optional<std::int64_t> memory_limit) {
-    const OrtApi& api = runtime.api();
-    runtime.preload_nvidia();
-    OrtCUDAProviderOptionsV2* made = nullptr;
-    runtime.require(api.CreateCUDAProviderOptions(&made));
-    const auto settings = owned(made, api.ReleaseCUDAProviderOptions);
-    const auto wanted = cuda_options(memory_limit);
-    std::vector<const char*> keys;
-    std::vector<const char*> values;
-    for (const auto& [key, value] : wanted) {
-        keys.push_back(key.c_str());
-        values.push_back(value.c_str());
-    }
-    auto problem = runtime.take(api.UpdateCUDAProviderOptions(made, keys.data(), values.data(), keys.size()));
-    if (problem.empty()) problem = runtime.take(api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, made));
-    if (!problem.empty()) {
-        // Behind paths and a line of its own source ONNX Runtime says which library is missing.
-        constexpr std::string_view before = "with error: ";
-        const auto at = problem.rfind(before);
-        const auto why = one_line(at == std::string::npos ? problem : problem.substr(at + before.size()));
-        fail(Status::provider, "cuda: ONNX Runtime ", runtime.version(), " (", runtime.path(), ") could not load it: ",
-             why.substr(0, 300), "; the driver is the machine's, pip install 'onnxruntime-gpu[cuda,cudnn]' brings the rest");
-    }
-}
-
 OrtOwned<OrtValue> tensor_over(const OnnxRuntime& runtime, const OrtMemoryInfo* memory, const AnyArray& array) {
     return std::visit(
         [&](const auto& values) {
@@ -135,33 +95,34 @@ AnyArray copied(const OnnxRuntime& runtime, OrtValue* value, const Shape& shape)
 
 }  // namespace
 
-Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads,
-                 std::optional<std::int64_t> memory_limit)
+Session::Session(const OnnxRuntime& runtime, const GraphFiles& files, const SessionOptions& options)
     : runtime_(runtime),
       graph_(*files.graph),
-      provider_(provider),
+      provider_(options.provider),
       name_(file_name(files.path)),
-      memory_limit_(memory_limit) {
-    if (!runtime.lists(provider)) {
-        fail(Status::provider, name_of(provider), ": ONNX Runtime ", runtime.version(), " (", runtime.path(),
-             ") was built without it; name the library of a build that has it, as onnxruntime-gpu's is");
-    }
-    const auto weights = saturated_product({widening(graph_, provider)}, files.weight_bytes);
+      memory_limit_(options.memory_limit) {
+    runtime.require_listed(provider_);
+    const auto weights = saturated_product({widening(graph_, provider_)}, files.weight_bytes);
     // Weights of a GPU's graph go through this machine's memory.
     require_memory(weights, name_ + ": loading its weights", Provider::cpu);
     const OrtApi& api = runtime.api();
-    const auto options = session_options(runtime, threads);
-    runtime.require(api.AddSessionConfigEntry(options.get(), kFolderOfWeights, real_path(files.folder).c_str()));
-    if (provider == Provider::cuda) {
-        record_placement(runtime, options.get(), provider);
-        append_cuda(runtime, options.get(), memory_limit);
-    }
+    const auto settings = session_options(runtime, options.threads);
+    runtime.require(api.AddSessionConfigEntry(settings.get(), kFolderOfWeights, real_path(files.folder).c_str()));
+    if (provider_ != Provider::cpu) record_placement(runtime, settings.get(), provider_);
+    // In the order in which they may take nodes.
+    if (provider_ == Provider::tensorrt) append_tensorrt(runtime, settings.get(), options.tensorrt);
+    if (provider_ != Provider::cpu) append_cuda(runtime, settings.get(), cuda_settings(memory_limit_), provider_);
     OrtSession* made = nullptr;
-    const auto problem = runtime.take(api.CreateSessionFromArray(runtime.environment(), files.model.data(),
-                                                                 files.model.size(), options.get(), &made));
+    const auto problem = runtime.take(
+        options.context.empty()
+            ? api.CreateSessionFromArray(runtime.environment(), files.model.data(), files.model.size(), settings.get(), &made)
+            : api.CreateSession(runtime.environment(), options.context.c_str(), settings.get(), &made));
     session_ = owned(made, api.ReleaseSession);
     if (!problem.empty()) refuse(problem, "cannot be loaded");
-    if (provider == Provider::cuda) require_placement(runtime, session_.get(), provider, graph_, name_);
+}
+
+void Session::require_placement() const {
+    if (provider_ != Provider::cpu) core::require_placement(runtime_, session_.get(), provider_, graph_, name_);
 }
 
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
@@ -269,12 +230,26 @@ Named Session::outputs_of(OrtValue* const* values, const Axes& axes) const {
 void Session::refuse(const std::string& message, const char* what) const {
     if (is_memory(message)) fail(Status::resource, name_, ": ", what, ": not enough memory; try a smaller size");
     const auto line = one_line(message);
+    for (const char* sign : {"could not deserialize engine", "failed to deserialize engine"}) {
+        if (line.find(sign) != std::string::npos) {
+            throw UnreadableEngine(Status::input, text(name_, ": ", what, ": ", line.substr(0, 300)));
+        }
+    }
     // As in "CUDA failure 100: no CUDA-capable device is detected ; GPU=...".
     const auto failure = line.find(kCudaFailure);
     if (failure != std::string::npos) {
         fail(Status::provider, name_of(provider_), ": ", line.substr(failure, line.find(" ;", failure) - failure));
     }
     fail(Status::input, name_, ": ", what, ": ", line.substr(0, 300));
+}
+
+Axes axes_of(const Graph& graph, const Named& inputs) {
+    Axes axes;
+    for (const auto& port : graph.inputs) {
+        const auto found = inputs.find(port.name);
+        if (found != inputs.end()) axes.merge(port.axes(shape_of(found->second)).value_or(Axes{}));
+    }
+    return axes;
 }
 
 }  // namespace dcae::core

@@ -9,17 +9,37 @@
 #include "array.hpp"
 #include "bundle.hpp"
 #include "cancel.hpp"
+#include "error.hpp"
 #include "onnxruntime.hpp"
+#include "provider_settings.hpp"
 
 namespace dcae::core {
 
 using Named = std::map<std::string, AnyArray>;
 
+struct SessionOptions {
+    Provider provider = Provider::cpu;
+    // Inside one operator; 0 is one per physical core.
+    int threads = 0;
+    // Bytes of a run.
+    std::optional<std::int64_t> memory_limit;
+    // What ONNX Runtime is told of TensorRT, and the file of a finished engine, which takes the place of the graph's.
+    Settings tensorrt;
+    std::string context;
+};
+
+// A graph of TensorRT whose engine is none of this TensorRT and GPU.
+class UnreadableEngine : public Error {
+public:
+    using Error::Error;
+};
+
 class Session {
 public:
-    // `threads` inside one operator; 0 is one per physical core. `memory_limit` is that of a run.
-    Session(const OnnxRuntime& runtime, const GraphFiles& files, Provider provider, int threads,
-            std::optional<std::int64_t> memory_limit);
+    Session(const OnnxRuntime& runtime, const GraphFiles& files, const SessionOptions& options);
+
+    // Fail with the status `provider` where ONNX Runtime gave nodes that compute to another provider than was asked for.
+    void require_placement() const;
 
     // The outputs by name. Names, dtypes and shapes of the inputs are those of the manifest, or it is an Error of the
     // status `usage`; an output that is not finite is one of the status `parity`.
@@ -39,5 +59,8 @@ private:
     std::optional<std::int64_t> memory_limit_;
     OrtOwned<OrtSession> session_;
 };
+
+// The named axes of a run with these inputs, as far as they fit the graph; `Session::run` says where not.
+Axes axes_of(const Graph& graph, const Named& inputs);
 
 }  // namespace dcae::core

@@ -40,7 +40,12 @@ static void options_say_their_size(void) {
     expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_USAGE, "a provider has a known name");
     dcae_close(bundle);
     options.provider = "tensorrt";
-    expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_PROVIDER, "tensorrt is a provider of Python's");
+    options.engine_precision = "fp8";
+    expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_USAGE, "a precision of engines has a known name");
+    dcae_close(bundle);
+    options.provider = "cuda";
+    options.engine_precision = "fp16";
+    expect(dcae_open("/no/such/folder", &options, &bundle) == DCAE_USAGE, "engines are those of tensorrt");
     dcae_close(bundle);
 }
 

@@ -43,14 +43,16 @@ typedef enum dcae_status {
 typedef struct dcae_open_options {
     size_t size;             /* sizeof(dcae_open_options) */
     const char *onnxruntime; /* ONNX Runtime's library; NULL: DCAE_ONNXRUNTIME, then the usual places */
-    const char *provider;    /* "cpu" or "cuda", nothing else is used in its place; NULL: cpu */
+    const char *provider;    /* "cpu", "cuda" or "tensorrt", nothing else is used in its place; NULL: cpu */
     int32_t threads;         /* inside one operator; 0: one for each physical core */
     int32_t keep_sessions;   /* not 0: what generates stays loaded between calls; see dcae_release */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
     int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
+    const char *engine_precision; /* tensorrt: "fp32", "fp16", "bf16" or "graph"; NULL: fp32 */
+    const char *engine_cache;     /* tensorrt: the folder that engines are kept in; NULL: the user's cache */
 } dcae_open_options;
 
-#define DCAE_OPEN_OPTIONS_INIT {sizeof(dcae_open_options), NULL, NULL, 0, 0, 0, 0}
+#define DCAE_OPEN_OPTIONS_INIT {sizeof(dcae_open_options), NULL, NULL, 0, 0, 0, 0, NULL, NULL}
 
 /* Pictures: (count, height, width, 3), RGB, 0 to 255. Of results, `data` is freed by dcae_images_free. */
 typedef struct dcae_images {
@@ -112,7 +114,8 @@ DCAE_API void dcae_close(dcae_bundle *bundle);
  * until the same thread's next call on the handle, or dcae_close. */
 DCAE_API const char *dcae_last_error(const dcae_bundle *bundle);
 
-/* End the handle's calls in progress with DCAE_CANCELLED, inside of a graph's run too. Later calls run as ever. */
+/* End the handle's calls in progress with DCAE_CANCELLED, inside of a graph's run too; only an engine of TensorRT is
+ * built to its end first. Later calls run as ever. */
 DCAE_API void dcae_cancel(dcae_bundle *bundle);
 
 /* Free the loaded graphs; the next call loads them again. dcae_encode, dcae_decode and dcae_reconstruct leave theirs

@@ -82,6 +82,9 @@ struct OpenOptions {
     bool keep_sessions = false;
     bool verify_hashes = true;
     std::int64_t memory_limit = 0;
+    // With the provider tensorrt; empty: the user's cache.
+    std::string engine_precision = "fp32";
+    std::string engine_cache;
 };
 
 struct Request {
@@ -109,6 +112,8 @@ public:
         raw.keep_sessions = options.keep_sessions ? 1 : 0;
         raw.skip_hashes = options.verify_hashes ? 0 : 1;
         raw.memory_limit = options.memory_limit;
+        raw.engine_precision = options.engine_precision.c_str();
+        raw.engine_cache = options.engine_cache.empty() ? nullptr : options.engine_cache.c_str();
         dcae_bundle* opened = nullptr;
         const dcae_status status = dcae_open(path.c_str(), &raw, &opened);
         handle_.reset(opened);
