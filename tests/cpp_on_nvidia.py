@@ -17,6 +17,8 @@ _WHEELS = (
     "tensorrt_libs/libnvinfer.so.10",
     "tensorrt_libs/libnvinfer_plugin.so.10",
     "tensorrt_libs/libnvonnxparser.so.10",
+    "tensorrt_libs/libnvinfer_builder_resource_sm90.so.10.13.3",
+    "tensorrt_libs/libnvinfer_builder_resource_win.so.10.13.3",
 )
 _DRIVER = ("libcuda.so.1", "libnvidia-ml.so.1")
 
@@ -42,6 +44,10 @@ class Machine:
         """ONNX Runtime's library."""
         return self.packages / "onnxruntime" / "capi" / "libonnxruntime.so.1"
 
+    def provider(self, name: str) -> Path:
+        """A provider's library of ONNX Runtime."""
+        return self.onnxruntime.with_name(f"libonnxruntime_providers_{name}.so")
+
     @classmethod
     def make(cls, folder: Path) -> "Machine":
         """Compile the libraries."""
@@ -56,20 +62,11 @@ class Machine:
             run(*compiler, _SOURCES / "nvidia.c", f"-Wl,-soname,{path.name}", "-o", path)
         machine.onnxruntime.parent.mkdir(parents=True)
         run(*compiler, _SOURCES / "onnxruntime.c", "-o", machine.onnxruntime, "-ldl")
-        provider = machine.onnxruntime.with_name("libonnxruntime_providers_cuda.so")
-        cudart = machine.packages / _WHEELS[0]
-        run(
-            *compiler,
-            "-x",
-            "c",
-            "/dev/null",
-            "-x",
-            "none",
-            "-Wl,--no-as-needed",
-            cudart,
-            "-o",
-            provider,
-        )
+        for provider, linked in (("cuda", _WHEELS[0]), ("tensorrt", _WHEELS[2])):
+            run(
+                *(*compiler, "-x", "c", "/dev/null", "-x", "none", "-Wl,--no-as-needed"),
+                *(machine.packages / linked, "-o", machine.provider(provider)),
+            )
         return machine
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -83,6 +80,7 @@ class Machine:
             "TENSORRT_OPTIONS": str(self.folder / "tensorrt-options"),
             "TENSORRT_LOG": str(self.folder / "tensorrt-log"),
             "ON_GPU": ALL,
+            "ENGINE_NAME": "one",
             **more,
         }
 

@@ -77,6 +77,7 @@ def build_engine(
             )
             session = open_graph(plan.unrecorded.onnxruntime_providers(), folder / CONTEXT_NAME)
             parity.require(session, precision="graph")
+            plan.require_unchanged()
     built = plan.cache.find(plan.key)
     assert built is not None
     return built

@@ -59,14 +59,22 @@ class EngineCache:
     def find(self, key: EngineKey) -> Path | None:
         """The folder of an engine that is whole and of this very key; None where there is none."""
         folder = self._folder(key)
-        return folder if _is_intact(folder, key) else None
+        return folder if _is_whole(folder, key, digests=True) else None
+
+    def holds_only(self, key: EngineKey) -> bool:
+        """Whether the folder of an engine that was found still holds its files and no others.
+
+        A provider that takes none of them builds one beside them.
+        """
+        return _is_whole(self._folder(key), key, digests=False)
 
     def timings(self, platform: Platform) -> Path:
         """The folder of measured layers of a platform, made where it is missing."""
         folder = self.root / f"timings-{platform.digest()}"
-        if folder.is_symlink() or not folder.is_dir():
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             _remove(folder)
-            folder.mkdir(mode=0o700)
+        # Another process may have made it meanwhile.
+        folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     @contextmanager
@@ -124,7 +132,8 @@ def _check_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _is_intact(folder: Path, key: EngineKey) -> bool:
+def _is_whole(folder: Path, key: EngineKey, *, digests: bool) -> bool:
+    """Whether a folder is of a key, and holds the files that are listed and no others."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             return False
@@ -134,7 +143,10 @@ def _is_intact(folder: Path, key: EngineKey) -> bool:
             listed is not None
             and bool(listed)
             and there == set(listed)
-            and all(_file_digest(folder / name) == digest for name, digest in listed.items())
+            and (
+                not digests
+                or all(_file_digest(folder / name) == digest for name, digest in listed.items())
+            )
         )
     except (OSError, ValueError, RecursionError):
         return False

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcae_export.bundle.reader import GraphFiles
-from dcae_export.errors import ProviderError
+from dcae_export.errors import ProviderError, RefusedError
+from dcae_export.files.sha256 import sha256
 from dcae_export.runtime.engine_cache import EngineCache
 from dcae_export.runtime.engine_key import EngineKey, Platform
 from dcae_export.runtime.engine_parity import EngineParity
@@ -18,6 +19,7 @@ from dcae_export.runtime.provider_options import (
     ProviderEntry,
     TensorRtOptions,
 )
+from dcae_export.runtime.shared_libraries import preload_builder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -88,10 +90,12 @@ class EnginePlan:
             session = None if kept is None else self._open_kept(kept, open_graph)
             if session is not None:
                 return session
+            preload_builder()
             parity = self.parity(open_graph)
             with self.cache.new_entry(self.key) as folder:
                 session = open_graph(self._providers(folder, options=self.unrecorded), None)
                 parity.require(session, precision=self.options.precision)
+                self.require_unchanged()
             if not self.options.cuda_graph:
                 return session
             # Two engines of one graph would share the GPU's memory.
@@ -105,6 +109,21 @@ class EnginePlan:
         """The options for runs on arrays that lie elsewhere each time, which a recorded CUDA graph would not see."""
         return replace(self.options, cuda_graph=False)
 
+    def require_unchanged(self) -> None:
+        """Check that the weights are still those that were hashed: an engine of others would be found by their hashes.
+
+        Raises:
+            RefusedError: They are not; nothing may be kept.
+        """
+        if not self.files.has_verified_digests:
+            return
+        for path, digest in zip(self.files.data, self.files.digests[1:], strict=True):
+            with path.open("rb") as file:
+                if sha256(file) != digest:
+                    raise RefusedError(
+                        f"{path}: changed while its engine was built; nothing was kept, run it again"
+                    )
+
     def parity(self, open_graph: OpenGraph) -> EngineParity:
         """What the engine is to compute, by CUDA."""
         cuda = CudaOptions(device=self.options.device, memory_limit=self.options.memory_limit)
@@ -116,12 +135,13 @@ class EnginePlan:
 
     def _open_kept(self, folder: Path, open_graph: OpenGraph) -> "InferenceSession | None":
         try:
-            return open_graph(self._providers(folder), None)
+            session = open_graph(self._providers(folder), None)
         # ONNX Runtime's exceptions have no base but Exception.
         except Exception as error:
             if any(sign in str(error) for sign in _UNREADABLE):
                 return None
             raise
+        return session if self.cache.holds_only(self.key) else None
 
     def _open_built(self, folder: Path | None, open_graph: OpenGraph) -> "InferenceSession":
         if folder is None:

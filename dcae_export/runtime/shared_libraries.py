@@ -22,6 +22,7 @@ load_library: LoadLibrary = ctypes.CDLL
 DRIVER_LIBRARY = "libcuda.so.1"
 # The major version of TensorRT that ONNX Runtime's provider links since its version 1.18.
 TENSORRT_MAJOR = 10
+_TENSORRT_FOLDER = "tensorrt_libs"
 # The first driver branch for each major version of CUDA.
 _DRIVERS = {12: "525", 13: "580"}
 
@@ -108,6 +109,17 @@ def require_libraries(provider: Provider) -> None:
         raise ProviderError(f"{provider.value}: {missing}; nothing was run in its place")
 
 
+def preload_builder() -> None:
+    """Load what TensorRT builds engines with, which it looks for by name and nowhere near itself."""
+    resource = Library(name="libnvinfer_builder_resource*.so.*", folder=_TENSORRT_FOLDER, source="")
+    for pattern in _installed_at(resource):
+        for path in sorted(pattern.parent.glob(pattern.name)):
+            # What builds engines for Windows has 2 GB.
+            if "_win" not in path.name:
+                with contextlib.suppress(OSError):
+                    load_library(str(path))
+
+
 def describe(missing: Iterable[Missing]) -> str:
     """What is missing, by what brings it, in one line."""
     by_source: dict[str, list[str]] = {}
@@ -174,6 +186,6 @@ def _tensorrt_libraries(cuda: int) -> list[Library]:
     # Plain `pip install tensorrt` brings a later major version, which has other file names.
     source = f"pip install 'tensorrt-cu{cuda}=={TENSORRT_MAJOR}.*'"
     return [
-        Library(name=f"{stem}.so.{TENSORRT_MAJOR}", folder="tensorrt_libs", source=source)
+        Library(name=f"{stem}.so.{TENSORRT_MAJOR}", folder=_TENSORRT_FOLDER, source=source)
         for stem in ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
     ]

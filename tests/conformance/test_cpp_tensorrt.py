@@ -187,18 +187,79 @@ def test_a_damaged_engine_is_built_again(
     assert machine.log() == ["load", "load"]
 
 
+@pytest.mark.parametrize(
+    ("factor", "how"), [("2", "relative L2 1.0e+00"), ("nan", "an output is not finite;")]
+)
 def test_an_engine_that_computes_something_else_is_not_kept(
-    suite: Suite, machine: Machine, cache: Path
+    suite: Suite, machine: Machine, cache: Path, factor: str, how: str
 ) -> None:
-    result = generate(suite, machine, cache, ENGINE_OFF="1")
+    result = generate(suite, machine, cache, ENGINE_OFF=factor)
     assert result.status == 7
-    assert "transformer.onnx: TensorRT's engine in fp32 is off: relative L2 1.0e+00" in result.err
+    assert f"transformer.onnx: TensorRT's engine in fp32 is off: {how}" in result.err
     assert (
         "nothing was kept, take --engine-precision bf16 or fp32, or dcae engine build" in result.err
     )
     assert not (cache.parent / "a.png").exists()
     left = {path.name for path in cache.iterdir() if not path.name.startswith("timings-")}
     assert left == {".builder.lock"}
+
+
+def test_an_engine_that_is_built_in_place_of_a_kept_one_is_compared(
+    suite: Suite, machine: Machine, cache: Path
+) -> None:
+    assert generate(suite, machine, cache).status == 0
+    assert machine.log() == ["build", "build"]
+    # A provider that looks for another file builds beside the one that is there, without a word.
+    result = generate(suite, machine, cache, ENGINE_NAME="two", ENGINE_OFF="2")
+    assert result.status == 7
+    assert "TensorRT's engine in fp32 is off" in result.err
+    result = generate(suite, machine, cache, ENGINE_NAME="two")
+    assert result.status == 0, result.err
+    machine.log()
+    assert generate(suite, machine, cache, ENGINE_NAME="two").status == 0
+    assert machine.log() == ["load", "load"]
+
+
+def test_an_engine_of_files_that_changed_meanwhile_is_not_kept(
+    suite: Suite, machine: Machine, cache: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(suite.bundle("class"), bundle)
+    words = (
+        *("generate", bundle, "--label", "1", "--sampler", "ddim:3", "--out", tmp_path / "a.png"),
+        *("--provider", "tensorrt", "--engine-cache", cache),
+    )
+    result = machine.run(
+        *words, BEFORE_BUILD=f"printf x | dd of={bundle}/transformer.onnx conv=notrunc status=none"
+    )
+    assert result.status == 4
+    assert "transformer.onnx: sha256 differs" in result.err
+    assert not [path for path in cache.iterdir() if (path / "key.json").exists()]
+
+
+def test_what_builds_engines_is_loaded_for_a_build_alone(
+    suite: Suite, machine: Machine, cache: Path
+) -> None:
+    builder = "libnvinfer_builder_resource_sm90.so.10.13.3 is loaded"
+    result = generate(suite, machine, cache)
+    assert builder in result.err
+    assert "libnvinfer_builder_resource_win" not in result.err
+    assert builder not in generate(suite, machine, cache).err
+
+
+def test_libraries_beside_an_onnx_runtime_that_is_no_wheel_are_left_alone(
+    suite: Suite, machine: Machine, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared" / "onnxruntime-linux-x64-gpu" / "lib"
+    shutil.copytree(machine.onnxruntime.parent, folder)
+    for name in ("nvidia", "tensorrt_libs"):
+        shutil.copytree(machine.packages / name, tmp_path / "shared" / name)
+    result = generate(
+        suite, machine, cache, DCAE_ONNXRUNTIME=str(folder / machine.onnxruntime.name)
+    )
+    assert result.status == 5
+    assert str(tmp_path / "shared" / "nvidia") not in result.err
+    assert str(tmp_path / "shared" / "tensorrt_libs") not in result.err
 
 
 def test_an_engine_of_the_graph_s_own_types_is_made_by_python_and_loaded(
@@ -229,9 +290,13 @@ def test_a_cache_that_others_can_write_to_is_refused(
     cache.chmod(0o700)
     link = cache.with_name("link")
     link.symlink_to(cache)
-    result = generate(suite, machine, link)
-    assert result.status == 4
-    assert f"{link}: is a link" in result.err
+    for name in (link, f"{link}/", f"{link}/."):
+        result = machine.run(
+            *("generate", suite.bundle("class"), "--out", cache.parent / "a.png"),
+            *("--provider", "tensorrt", "--engine-cache", name),
+        )
+        assert result.status == 4
+        assert f"{link}: is a link" in result.err
     assert machine.log() == []
 
 
@@ -249,6 +314,14 @@ def test_a_cache_is_made_for_the_user_alone(suite: Suite, machine: Machine, tmp_
         DCAE_CACHE=str(tmp_path / "of-user"),
     )
     assert result.status == 0, result.err
+    result = machine.run(
+        *("generate", suite.bundle("class"), "--label", "1", "--sampler", "ddim:3"),
+        *("--out", tmp_path / "b.png", "--provider", "tensorrt"),
+        DCAE_CACHE="~/of-user",
+        HOME=str(tmp_path),
+    )
+    assert result.status == 0, result.err
+    assert machine.log() == ["build", "build", "load", "load"]
     folder = tmp_path / "of-user" / "tensorrt"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert len([path for path in folder.iterdir() if (path / "key.json").is_file()]) == 2
@@ -278,7 +351,14 @@ def test_what_is_missing_is_named_with_what_brings_it(
         "tensorrt: cannot load libnvonnxparser.so.10 (pip install 'tensorrt-cu13==10.*')"
         in result.err
     )
-    other.onnxruntime.with_name("libonnxruntime_providers_cuda.so").unlink()
+    other.provider("tensorrt").unlink()
+    shutil.copytree(
+        machine.packages / "tensorrt_libs", other.packages / "tensorrt_libs", dirs_exist_ok=True
+    )
+    result = generate(suite, other, cache)
+    assert result.status == 5
+    assert "does not say which TensorRT it runs with" in result.err
+    other.provider("cuda").unlink()
     result = generate(suite, other, cache)
     assert result.status == 5
     assert "does not say which CUDA it runs with" in result.err

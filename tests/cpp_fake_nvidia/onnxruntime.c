@@ -4,7 +4,8 @@
  * The options that CUDA and TensorRT are given go to the files CUDA_OPTIONS and TENSORRT_OPTIONS, a line for each.
  * ON_GPU is how many of a graph's parts it says that the GPU runs; VERSION is the version that it says it has. The engine
  * of a graph is a file that it keeps in the folder it is given; TENSORRT_LOG gets a line for each that it builds, loads
- * or cannot read. With ENGINE_OFF engines compute twice of what the graph says.
+ * or cannot read. ENGINE_NAME is what it calls one. ENGINE_OFF is what engines multiply the graph's numbers with, "nan"
+ * among them. Before it builds one it runs the command BEFORE_BUILD.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -68,19 +69,24 @@ static OrtStatusPtr update_cuda(OrtCUDAProviderOptionsV2 *ignored, const char *c
     return NULL;
 }
 
-/* The provider's library, which links that of CUDA, is loaded where a session is first told of it. */
-static OrtStatusPtr append_cuda(OrtSessionOptions *session, const OrtCUDAProviderOptionsV2 *ignored) {
+/* The provider's library, which links those of NVIDIA, is loaded where it is first needed. */
+static void load_provider(const char *name) {
     char path[4096];
     Dl_info info;
-    (void)session, (void)ignored;
-    dladdr((void *)append_cuda, &info);
-    snprintf(path, sizeof path, "%.*s/libonnxruntime_providers_cuda.so",
-             (int)(strrchr(info.dli_fname, '/') - info.dli_fname), info.dli_fname);
+    dladdr((void *)load_provider, &info);
+    snprintf(path, sizeof path, "%.*s/libonnxruntime_providers_%s.so",
+             (int)(strrchr(info.dli_fname, '/') - info.dli_fname), info.dli_fname, name);
     dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+static OrtStatusPtr append_cuda(OrtSessionOptions *session, const OrtCUDAProviderOptionsV2 *ignored) {
+    (void)session, (void)ignored;
+    load_provider("cuda");
     return NULL;
 }
 
 static OrtStatusPtr create_tensorrt(OrtTensorRTProviderOptionsV2 **out) {
+    load_provider("tensorrt");
     *out = tensorrt_options;
     return NULL;
 }
@@ -94,7 +100,9 @@ static OrtStatusPtr update_tensorrt(OrtTensorRTProviderOptionsV2 *ignored, const
     write_options("TENSORRT_OPTIONS", keys, values, count);
     engine[0] = '\0';
     for (i = 0; i < count; ++i) {
-        if (strcmp(keys[i], "trt_engine_cache_path") == 0) snprintf(engine, sizeof engine, "%s/one.engine", values[i]);
+        if (strcmp(keys[i], "trt_engine_cache_path") == 0) {
+            snprintf(engine, sizeof engine, "%s/%s.engine", values[i], getenv("ENGINE_NAME"));
+        }
     }
     return NULL;
 }
@@ -127,6 +135,7 @@ static OrtStatusPtr take_engine(void) {
         log_line("load");
         return NULL;
     }
+    if (getenv("BEFORE_BUILD") != NULL && system(getenv("BEFORE_BUILD")) != 0) abort();
     file = fopen(engine, "w");
     fputs("an engine", file);
     fclose(file);
@@ -181,7 +190,7 @@ static OrtStatusPtr run(OrtSession *session, const OrtRunOptions *options, const
     its->GetTensorShapeElementCount(info, &count);
     its->ReleaseTensorTypeAndShapeInfo(info);
     its->GetTensorMutableData(results[0], (void **)&numbers);
-    for (i = 0; i < count; ++i) numbers[i] *= 2;
+    for (i = 0; i < count; ++i) numbers[i] *= strtof(getenv("ENGINE_OFF"), NULL);
     return NULL;
 }
 

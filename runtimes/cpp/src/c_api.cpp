@@ -262,7 +262,7 @@ dcae::core::OpenOptions options_of(const dcae_open_options* given) {
     options.keep_sessions = raw.keep_sessions != 0;
     options.verify_hashes = raw.skip_hashes == 0;
     if (raw.memory_limit > 0) options.memory_limit = raw.memory_limit;
-    if (raw.engine_precision != nullptr) options.engine.precision = raw.engine_precision;
+    if (raw.engine_precision != nullptr && *raw.engine_precision != 0) options.engine.precision = raw.engine_precision;
     if (raw.engine_cache != nullptr) options.engine.cache = raw.engine_cache;
     check(options.engine, options.provider);
     return options;

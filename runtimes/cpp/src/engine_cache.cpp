@@ -1,10 +1,12 @@
 #include "engine_cache.hpp"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -34,12 +36,30 @@ std::string variable(const char* name) {
     return value == nullptr ? "" : value;
 }
 
+std::string home() {
+    const auto stated = variable("HOME");
+    if (!stated.empty()) return stated;
+    const auto* user = getpwuid(geteuid());
+    return user == nullptr ? "" : user->pw_dir;
+}
+
+// A leading ~ is the user's own folder, as Python has it.
+std::string expanded(const std::string& path) {
+    return path == "~" || path.rfind("~/", 0) == 0 ? home() + path.substr(1) : path;
+}
+
 // Where Python's package keeps what can be had again.
 std::string users_cache() {
     const auto own = variable("DCAE_CACHE");
     if (!own.empty()) return own;
     const auto shared = variable("XDG_CACHE_HOME");
-    return (shared.empty() ? variable("HOME") + "/.cache" : shared) + "/dcae-export";
+    return (shared.empty() ? "~/.cache" : shared) + "/dcae-export";
+}
+
+// Without a dot or slash at its end, behind which a link would not be seen.
+std::string plain(const std::string& path) {
+    const auto normal = fs::path(expanded(path)).lexically_normal();
+    return (normal.has_filename() ? normal : normal.parent_path()).string();
 }
 
 [[noreturn]] void refuse_cache(const std::string& path, const std::string& why) {
@@ -64,8 +84,16 @@ void check_folder(const std::string& path) {
     }
 }
 
+bool is_plain_folder(const std::string& path) {
+    struct stat status {};
+    return lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// Make a folder for the user alone where none is there.
 void make_folder(const std::string& path) {
-    if (mkdir(path.c_str(), S_IRWXU) != 0) refuse_cache(path, reason_of(errno));
+    if (mkdir(path.c_str(), S_IRWXU) == 0) return;
+    const auto reason = reason_of(errno);
+    if (!is_plain_folder(path)) refuse_cache(path, reason);
 }
 
 // Remove what stands at a path, whatever it is; links are not followed.
@@ -87,14 +115,12 @@ std::string file_digest(const std::string& folder, const std::string& name) {
 }
 
 std::set<std::string> names_in(const std::string& folder) {
+    std::error_code error;
     std::set<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+    fs::directory_iterator at(folder, error);
+    for (; !error && at != fs::directory_iterator(); at.increment(error)) names.insert(at->path().filename().string());
+    if (error) refuse_cache(folder, error.message());
     return names;
-}
-
-bool is_plain_folder(const std::string& path) {
-    struct stat status {};
-    return lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 // The digests of an engine's files; null where the key is another one.
@@ -107,21 +133,18 @@ json listed_files(const std::string& folder, const EngineKey& key) {
     return content.at("key") == key.content() ? content.at("files") : json(nullptr);
 }
 
-bool is_intact(const std::string& folder, const EngineKey& key) {
+// Whether a folder is of a key, and holds the files that are listed and no others.
+bool is_whole(const std::string& folder, const EngineKey& key, bool with_digests) {
     if (!is_plain_folder(folder)) return false;
     try {
         const json listed = listed_files(folder, key);
         if (!listed.is_object() || listed.empty()) return false;
         auto there = names_in(folder);
         there.erase(kKeyName);
-        if (there.size() != listed.size()) return false;
-        for (const auto& name : there) {
-            if (!listed.contains(name) || listed.at(name) != file_digest(folder, name)) return false;
-        }
-        return true;
+        return there.size() == listed.size() && std::all_of(there.begin(), there.end(), [&](const auto& name) {
+                   return listed.contains(name) && (!with_digests || listed.at(name) == file_digest(folder, name));
+               });
     } catch (const Error&) {
-        return false;
-    } catch (const fs::filesystem_error&) {
         return false;
     }
 }
@@ -139,28 +162,36 @@ void seal(const std::string& folder, const EngineKey& key) {
 
 }  // namespace
 
-EngineCache::EngineCache(const std::string& path) : root_(path.empty() ? users_cache() + "/tensorrt" : path) {
-    while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
-    make_folder_of(root_);
+EngineCache::EngineCache(const std::string& path)
+    : root_(plain(path.empty() ? users_cache() + "/tensorrt" : path)) {
+    std::error_code error;
+    fs::create_directories(fs::path(root_).parent_path(), error);
     if (mkdir(root_.c_str(), S_IRWXU) != 0 && errno != EEXIST) refuse_cache(root_, reason_of(errno));
     check_folder(root_);
 }
 
 std::optional<std::string> EngineCache::find(const EngineKey& key) const {
     const auto folder = root_ + "/" + key.digest();
-    return is_intact(folder, key) ? std::optional(folder) : std::nullopt;
+    return is_whole(folder, key, true) ? std::optional(folder) : std::nullopt;
 }
+
+bool EngineCache::holds_only(const EngineKey& key) const { return is_whole(root_ + "/" + key.digest(), key, false); }
 
 std::string EngineCache::timings(const EngineKey& key) const {
     const auto folder = root_ + "/timings-" + key.platform_digest();
-    if (!is_plain_folder(folder)) {
-        remove(folder);
-        make_folder(folder);
-    }
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(folder, ignored)) && !is_plain_folder(folder)) remove(folder);
+    // Another process may have made it meanwhile.
+    make_folder(folder);
     return folder;
 }
 
-Descriptor EngineCache::building(const Cancellation& cancellation) const {
+EngineCache::Lock::~Lock() {
+    // A process that was forked meanwhile has the descriptor, too.
+    if (file_.number() >= 0) flock(file_.number(), LOCK_UN);
+}
+
+EngineCache::Lock EngineCache::building(const Cancellation& cancellation) const {
     const auto path = root_ + "/.builder.lock";
     Descriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
     if (lock.number() < 0) refuse_cache(path, reason_of(errno));
@@ -169,7 +200,7 @@ Descriptor EngineCache::building(const Cancellation& cancellation) const {
         cancellation.check();
         std::this_thread::sleep_for(kPause);
     }
-    return lock;
+    return Lock(std::move(lock));
 }
 
 void EngineCache::build(const EngineKey& key, const std::function<void(const std::string& folder)>& build) const {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "cancel.hpp"
 #include "engine_key.hpp"
@@ -20,17 +21,32 @@ namespace dcae::core {
 
 class EngineCache {
 public:
+    // Held by the one process that builds.
+    class Lock {
+    public:
+        explicit Lock(Descriptor file) : file_(std::move(file)) {}
+        ~Lock();
+        Lock(Lock&&) = default;
+        Lock& operator=(Lock&&) = delete;
+
+    private:
+        Descriptor file_;
+    };
+
     // Use a folder, made where it is missing; an empty path is that of the user's cache. An Error of the status
     // `refused` where others may have written to it.
     explicit EngineCache(const std::string& path);
 
     // The folder of an engine that is whole and of this very key.
     std::optional<std::string> find(const EngineKey& key) const;
+    // Whether the folder of an engine that was found still holds its files and no others: a provider that takes none of
+    // them builds one beside them.
+    bool holds_only(const EngineKey& key) const;
     // The folder of measured layers of a platform, made where it is missing.
     std::string timings(const EngineKey& key) const;
     // Be the one process that builds, as long as what is returned lives: builders measure, and would disturb each
     // other. Others are waited for.
-    Descriptor building(const Cancellation& cancellation) const;
+    Lock building(const Cancellation& cancellation) const;
     // Let `build` fill a folder, which takes the place of what the key has once that is done without an error. For the
     // process that is `building`: what one left that was killed is removed.
     void build(const EngineKey& key, const std::function<void(const std::string& folder)>& build) const;

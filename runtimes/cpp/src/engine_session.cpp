@@ -53,19 +53,24 @@ public:
 
     const EngineAxes& axes() const { return axes_; }
 
-    std::unique_ptr<Session> open(Cancellation& cancellation) const {
+    // `files_unchanged` fails where the graph's files are no longer those that were hashed.
+    std::unique_ptr<Session> open(Cancellation& cancellation, const std::function<void()>& files_unchanged) const {
         if (precision_ == "graph") return open_built();
         if (auto kept = open_kept()) return kept;
-        const Descriptor lock = cache_.building(cancellation);
+        const auto lock = cache_.building(cancellation);
         // Whoever built before may have built this one.
         if (auto kept = open_kept()) return kept;
+        runtime_.preload_tensorrt_builder();
         const Named given = trial_inputs(*files_.graph, best_axes(axes_));
         const Named expected = by_cuda(given, cancellation);
         std::unique_ptr<Session> session;
         cache_.build(key_, [&](const std::string& folder) {
             session = with_engine(folder);
-            require_parity(session->run(given, cancellation), expected);
+            require_parity(*session, given, expected);
+            // The weights were read after they had been hashed, and the engine will be found by their hashes.
+            files_unchanged();
         });
+        cancellation.check();
         return session;
     }
 
@@ -82,7 +87,8 @@ private:
         const auto folder = cache_.find(key_);
         if (!folder) return nullptr;
         try {
-            return with_engine(*folder);
+            auto session = with_engine(*folder);
+            return cache_.holds_only(key_) ? std::move(session) : nullptr;
         } catch (const UnreadableEngine&) {
             return nullptr;
         }
@@ -101,7 +107,11 @@ private:
         SessionOptions options = options_;
         options.tensorrt = tensorrt_settings(precision_, nullptr);
         options.context = *folder + "/" + kContextName;
-        return std::make_unique<Session>(runtime_, files_, options);
+        try {
+            return std::make_unique<Session>(runtime_, files_, options);
+        } catch (const UnreadableEngine& error) {
+            fail(Status::provider, "tensorrt: ", error.what(), "; remove ", *folder, ", and dcae engine build makes it again");
+        }
     }
 
     // Closed again before the engine is made, so that the two never share the GPU's memory.
@@ -111,16 +121,28 @@ private:
         return Session(runtime_, files_, options).run(inputs, cancellation);
     }
 
-    void require_parity(const Named& found, const Named& expected) const {
+    void require_parity(const Session& session, const Named& given, const Named& expected) const {
+        // An engine took minutes: it is compared and kept even where nobody waits for it any more.
+        Cancellation none;
+        Named found;
+        try {
+            found = session.run(given, none);
+        } catch (const Error& error) {
+            if (error.status() == Status::parity) refuse_off("an output is not finite");
+            throw;
+        }
         for (const auto& [name, reference] : expected) {
             // TensorRT multiplies float32 with the mantissa of TF32, so there is no exact precision to hold it to.
             const Tolerance tolerance = tolerance_of(name, reference, "fp16");
             const Difference off = difference(found.at(name), reference);
             if (off.within(tolerance)) continue;
-            fail(Status::parity, files_.graph->path, ": TensorRT's engine in ", precision_, " is off: ", off.as_text(), "; ",
-                 tolerance_text(tolerance),
-                 "; nothing was kept, take --engine-precision bf16 or fp32, or dcae engine build");
+            refuse_off(off.as_text() + "; " + tolerance_text(tolerance));
         }
+    }
+
+    [[noreturn]] void refuse_off(const std::string& how) const {
+        fail(Status::parity, files_.graph->path, ": TensorRT's engine in ", precision_, " is off: ", how,
+             "; nothing was kept, take --engine-precision bf16 or fp32, or dcae engine build");
     }
 
     const OnnxRuntime& runtime_;
@@ -147,10 +169,11 @@ void check(const EngineOptions& engine, Provider provider) {
 }
 
 EngineSession open_engine(const OnnxRuntime& runtime, const GraphFiles& files, const SessionOptions& options,
-                          const EngineOptions& engine, const Axes& axes, Cancellation& cancellation) {
+                          const EngineOptions& engine, const Axes& axes, Cancellation& cancellation,
+                          const std::function<void()>& files_unchanged) {
     runtime.require_listed(Provider::tensorrt);
     const Opening opening(runtime, files, options, engine, axes);
-    return {opening.open(cancellation), opening.axes()};
+    return {opening.open(cancellation, files_unchanged), opening.axes()};
 }
 
 }  // namespace dcae::core

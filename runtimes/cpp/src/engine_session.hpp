@@ -1,6 +1,7 @@
 // Open a graph with TensorRT: its engine from the cache, or built into it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,8 +30,10 @@ void check(const EngineOptions& engine, Provider provider);
 
 // Load the engine of a graph for a run at these axes, or build it; one that turns out to be damaged is built again,
 // once. A new engine is compared with what CUDA computes before it is kept, and is an Error of the status `parity` where
-// it is farther off than float16 may be.
+// it is farther off than float16 may be. `files_unchanged` fails where the graph's files are no longer those that were
+// hashed: nothing is kept then.
 EngineSession open_engine(const OnnxRuntime& runtime, const GraphFiles& files, const SessionOptions& options,
-                          const EngineOptions& engine, const Axes& axes, Cancellation& cancellation);
+                          const EngineOptions& engine, const Axes& axes, Cancellation& cancellation,
+                          const std::function<void()>& files_unchanged);
 
 }  // namespace dcae::core

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "error.hpp"
@@ -54,6 +55,9 @@ std::string loaded_path(const void* symbol, const std::string& fallback) {
     if (dladdr(symbol, &info) != 0 && info.dli_fname != nullptr) return info.dli_fname;
     return fallback;
 }
+
+// Load a library that stays in the process; null where it does not load.
+void* load_for_good(const std::string& name) { return dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
 
 // The minor version of 1.32.0.
 std::uint32_t minor_of(const std::string& version) {
@@ -169,31 +173,34 @@ const void* const* OnnxRuntime::entries(std::uint32_t version) const {
 
 std::string OnnxRuntime::folder() const { return path_.substr(0, path_.rfind('/')); }
 
-// Of a wheel: site-packages/onnxruntime/capi/libonnxruntime.so.1.32.0
-std::string OnnxRuntime::packages() const {
-    auto folder = path_;
-    for (int up = 0; up < 3; ++up) folder = folder.substr(0, folder.rfind('/'));
-    return folder;
+std::optional<std::string> OnnxRuntime::packages() const {
+    constexpr std::string_view of_wheel = "/onnxruntime/capi";
+    const auto own = folder();
+    if (own.size() <= of_wheel.size() || own.compare(own.size() - of_wheel.size(), of_wheel.size(), of_wheel) != 0) {
+        return std::nullopt;
+    }
+    return own.substr(0, own.size() - of_wheel.size());
 }
 
 void OnnxRuntime::preload_nvidia() const {
+    const auto wheels = packages();
+    if (!wheels) return;
     // In an order in which each finds those before it.
     for (const char* name : {"libcudart", "libcublasLt", "libcublas", "libcurand", "libcudnn"}) {
-        for (const auto& library : matching(packages() + "/nvidia/*/lib/" + name + ".so.*")) {
+        for (const auto& library : matching(*wheels + "/nvidia/*/lib/" + name + ".so.*")) {
             // One that does not load is missed by the provider, which says so.
-            dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+            load_for_good(library);
         }
     }
 }
 
-void* OnnxRuntime::load_tensorrt(const std::string& cuda) const {
-    void* core = nullptr;
+void OnnxRuntime::preload_tensorrt(const std::string& cuda) const {
+    const auto wheels = packages();
     for (const char* stem : {"libnvinfer", "libnvinfer_plugin", "libnvonnxparser"}) {
         const auto name = text(stem, ".so.", kTensorRtMajor);
-        const auto of_wheel = packages() + "/tensorrt_libs/" + name;
-        const bool has_wheel = access(of_wheel.c_str(), F_OK) == 0;
-        void* library = dlopen((has_wheel ? of_wheel : name).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-        if (library == nullptr) {
+        const auto of_wheel = wheels ? *wheels + "/tensorrt_libs/" + name : std::string();
+        const bool has_wheel = wheels && access(of_wheel.c_str(), F_OK) == 0;
+        if (load_for_good(has_wheel ? of_wheel : name) == nullptr) {
             const char* error = dlerror();
             const std::string reason = error == nullptr ? "" : one_line(error);
             // A library that is there may lack one of its own, which the loader names.
@@ -202,9 +209,26 @@ void* OnnxRuntime::load_tensorrt(const std::string& cuda) const {
                  " (pip install 'tensorrt-cu", cuda.substr(0, cuda.find('.')), "==", kTensorRtMajor,
                  ".*'); nothing was run in its place");
         }
-        if (core == nullptr) core = library;
     }
-    return core;
+}
+
+void OnnxRuntime::preload_tensorrt_builder() const {
+    const auto wheels = packages();
+    if (!wheels) return;
+    for (const auto& library : matching(*wheels + "/tensorrt_libs/libnvinfer_builder_resource*.so.*")) {
+        if (library.find("_win") == std::string::npos) load_for_good(library);
+    }
+}
+
+int OnnxRuntime::version_by(Provider provider, const char* function, int (*ask)(void*)) const {
+    const auto path = folder() + "/libonnxruntime_providers_" + name_of(provider) + ".so";
+    void* library = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+    if (library == nullptr) return -1;
+    // Those that it links are searched as well, and are the ones that it calls.
+    void* found = dlsym(library, function);
+    const int version = found == nullptr ? -1 : ask(found);
+    dlclose(library);
+    return version;
 }
 
 std::string OnnxRuntime::take(OrtStatus* status) const {

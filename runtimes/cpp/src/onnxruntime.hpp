@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,13 +48,18 @@ public:
     void require_listed(Provider provider) const;
     // Load what NVIDIA's wheels brought beside that of a wheel of ONNX Runtime, whose provider looks for it by name.
     void preload_nvidia() const;
-    // Load TensorRT's libraries, from its wheel beside that of ONNX Runtime or from where the system's loader looks, and
-    // give the handle of its core. An Error of the status `provider` where one is missing; `cuda` is the version of
-    // CUDA that it is to go with.
-    void* load_tensorrt(const std::string& cuda) const;
+    // Load TensorRT's libraries, from its wheel beside that of ONNX Runtime or from where the system's loader looks. An
+    // Error of the status `provider` where one is missing; `cuda` is the version of CUDA that it is to go with.
+    void preload_tensorrt(const std::string& cuda) const;
+    // Load what TensorRT builds engines with, which it looks for by name and nowhere near itself.
+    void preload_tensorrt_builder() const;
+    // What `ask` gives of a function of the libraries that a loaded provider links, of several that may be in the
+    // process; -1 where there is none.
+    int version_by(Provider provider, const char* function, int (*ask)(void* function)) const;
 
 private:
-    std::string packages() const;
+    // The folder of wheels that the library is installed in; none where it is not that of a wheel.
+    std::optional<std::string> packages() const;
     void load(const std::string& path);
     void load_usual();
     bool try_load(const std::string& path, std::string& reason);

@@ -76,7 +76,8 @@ const Session& Pipeline::session(const std::string& name, const Axes& axes, Canc
     options.threads = options_.threads;
     options.memory_limit = options_.memory_limit;
     if (options_.provider == Provider::tensorrt) {
-        opened = open_engine(runtime(), files, options, options_.engine, axes, cancellation);
+        opened = open_engine(runtime(), files, options, options_.engine, axes, cancellation,
+                             [&] { bundle_.check_graph(name); });
     } else {
         opened.session = std::make_unique<Session>(runtime(), files, options);
     }
@@ -87,7 +88,7 @@ const Session& Pipeline::session(const std::string& name, const Axes& axes, Canc
 
 const Session& Pipeline::session(const std::string& name, const Named& inputs, Cancellation& cancellation) {
     const Graph* graph = manifest().graph(name);
-    return session(name, graph == nullptr ? Axes{} : axes_of(*graph, inputs), cancellation);
+    return session(name, graph == nullptr ? Axes{} : checked_axes(*graph, inputs), cancellation);
 }
 
 void Pipeline::release() {

@@ -21,14 +21,19 @@ using Name = std::array<char, kNameBytes>;
 
 void* load(const char* name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
 
+template <typename... Parameters>
+int (*function_at(void* found))(Parameters...) {
+    int (*function)(Parameters...) = nullptr;
+    static_assert(sizeof(function) == sizeof(found));
+    std::memcpy(&function, &found, sizeof(found));
+    return function;
+}
+
 // Call a function of a library with what it takes, in exactly its types; -1 where there is none of this name.
 template <typename... Parameters>
 int call(void* library, const char* name, Parameters... given) {
     void* found = library == nullptr ? nullptr : dlsym(library, name);
-    int (*function)(Parameters...) = nullptr;
-    static_assert(sizeof(function) == sizeof(found));
-    std::memcpy(&function, &found, sizeof(found));
-    return function == nullptr ? -1 : function(given...);
+    return found == nullptr ? -1 : function_at<Parameters...>(found)(given...);
 }
 
 [[noreturn]] void refuse(const std::string& why) { fail(Status::provider, "tensorrt: ", why); }
@@ -63,33 +68,39 @@ void ask_driver(Platform& platform) {
         found = call(nvml, "nvmlSystemGetDriverVersion", version.data(), size) == 0;
         call(nvml, "nvmlShutdown");
     }
-    if (!found) refuse("the NVIDIA driver does not say its version, and an engine is kept by it; dcae doctor");
+    if (!found) refuse("the NVIDIA driver does not say its version, and an engine is kept by it; install the driver with libnvidia-ml");
     platform.driver = version.data();
 }
 
-// The CUDA runtime that ONNX Runtime's provider links, of several that may be installed.
-std::string cuda_version(const OnnxRuntime& runtime) {
+int cuda_number(void* found) {
+    int number = 0;
+    return function_at<int*>(found)(&number) == 0 ? number : -1;
+}
+
+int tensorrt_number(void* found) { return function_at<>(found)(); }
+
+// What ONNX Runtime's providers link is known once a session was told of them.
+void ask_libraries(Platform& platform, const OnnxRuntime& runtime) {
     OrtSessionOptions* made = nullptr;
     runtime.require(runtime.api().CreateSessionOptions(&made));
     const auto options = owned(made, runtime.api().ReleaseSessionOptions);
+    constexpr const char* way_out = ", and an engine is kept by it; install onnxruntime-gpu's wheel, which links it";
     append_cuda(runtime, made, cuda_settings(std::nullopt), Provider::tensorrt);
-    const auto path = runtime.folder() + "/libonnxruntime_providers_cuda.so";
-    void* provider = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-    int number = 0;
-    if (call(provider, "cudaRuntimeGetVersion", &number) != 0) {
-        refuse(path + ": does not say which CUDA it runs with, and an engine is kept by it");
-    }
-    return text(number / 1000, ".", number % 1000 / 10);
+    const int cuda = runtime.version_by(Provider::cuda, "cudaRuntimeGetVersion", cuda_number);
+    if (cuda < 0) refuse(runtime.path() + ": does not say which CUDA it runs with" + way_out);
+    platform.cuda = text(cuda / 1000, ".", cuda % 1000 / 10);
+    runtime.preload_tensorrt(platform.cuda);
+    append_tensorrt(runtime, made, tensorrt_settings("fp32", nullptr));
+    const int tensorrt = runtime.version_by(Provider::tensorrt, "getInferLibVersion", tensorrt_number);
+    if (tensorrt < 0) refuse(runtime.path() + ": does not say which TensorRT it runs with" + way_out);
+    platform.tensorrt = text(tensorrt / 10000, ".", tensorrt / 100 % 100, ".", tensorrt % 100);
 }
 
 }  // namespace
 
 Platform platform_of(const OnnxRuntime& runtime) {
     Platform platform;
-    platform.cuda = cuda_version(runtime);
-    const int number = call(runtime.load_tensorrt(platform.cuda), "getInferLibVersion");
-    if (number < 0) refuse("the TensorRT that is installed does not say its version");
-    platform.tensorrt = text(number / 10000, ".", number / 100 % 100, ".", number % 100);
+    ask_libraries(platform, runtime);
     platform.onnxruntime = runtime.version();
     ask_gpu(platform);
     ask_driver(platform);

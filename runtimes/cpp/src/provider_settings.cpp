@@ -101,7 +101,8 @@ void append_cuda(const OnnxRuntime& runtime, OrtSessionOptions* options, const S
 
 void append_tensorrt(const OnnxRuntime& runtime, OrtSessionOptions* options, const Settings& settings) {
     const OrtApi& api = runtime.api();
-    constexpr const char* way_out = "dcae doctor says what is missing";
+    constexpr const char* way_out =
+        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA's part, tensorrt-cu13 of version 10 TensorRT's";
     OrtTensorRTProviderOptionsV2* made = nullptr;
     auto problem = runtime.take(api.CreateTensorRTProviderOptions(&made));
     const auto held = owned(made, api.ReleaseTensorRTProviderOptions);

@@ -127,7 +127,7 @@ void Session::require_placement() const {
 
 Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     cancellation.check();
-    const Axes axes = check(inputs);
+    const Axes axes = checked_axes(graph_, inputs);
     require_memory(run_bytes(graph_, axes, provider_), name_ + ": running at this size", provider_, memory_limit_);
     const OrtApi& api = runtime_.api();
     OrtMemoryInfo* memory_made = nullptr;
@@ -163,31 +163,32 @@ Named Session::run(const Named& inputs, Cancellation& cancellation) const {
     return outputs_of(results.data(), axes);
 }
 
-Axes Session::check(const Named& inputs) const {
-    if (inputs.size() != graph_.inputs.size()) fail(Status::usage, name_, ": takes ", graph_.inputs.size(), " arrays");
+Axes checked_axes(const Graph& graph, const Named& inputs) {
+    const auto name = file_name(graph.path);
+    if (inputs.size() != graph.inputs.size()) fail(Status::usage, name, ": takes ", graph.inputs.size(), " arrays");
     Axes axes;
-    for (const auto& port : graph_.inputs) {
+    for (const auto& port : graph.inputs) {
         const auto found = inputs.find(port.name);
-        if (found == inputs.end()) fail(Status::usage, name_, ": takes ", port.name, ", which is not there");
+        if (found == inputs.end()) fail(Status::usage, name, ": takes ", port.name, ", which is not there");
         const auto [dtype, shape] = std::visit(
             [](const auto& array) {
                 using Value = typename std::decay_t<decltype(array.data)>::value_type;
                 return std::pair<std::string, Shape>(ElementOf<Value>::name, array.shape);
             },
             found->second);
-        if (dtype != port.dtype) fail(Status::usage, name_, ": ", port.name, " is ", port.dtype, ", got ", dtype);
+        if (dtype != port.dtype) fail(Status::usage, name, ": ", port.name, " is ", port.dtype, ", got ", dtype);
         const auto values = port.axes(shape);
         bool fits = values.has_value();
         if (values) {
             for (const auto& [axis, value] : *values) fits = fits && axes.emplace(axis, value).first->second == value;
         }
         if (!fits) {
-            fail(Status::usage, name_, ": ", port.name, " has shape ", port.dims_text(), ", got ", shape_text(shape));
+            fail(Status::usage, name, ": ", port.name, " has shape ", port.dims_text(), ", got ", shape_text(shape));
         }
     }
-    if (const auto axis = graph_.outside(axes)) {
-        const auto& bounds = graph_.ranges.at(*axis);
-        fail(Status::usage, name_, ": ", *axis, " is ", axes.at(*axis), ", the graph takes ", bounds.min, " to ",
+    if (const auto axis = graph.outside(axes)) {
+        const auto& bounds = graph.ranges.at(*axis);
+        fail(Status::usage, name, ": ", *axis, " is ", axes.at(*axis), ", the graph takes ", bounds.min, " to ",
              bounds.max);
     }
     return axes;
@@ -241,15 +242,6 @@ void Session::refuse(const std::string& message, const char* what) const {
         fail(Status::provider, name_of(provider_), ": ", line.substr(failure, line.find(" ;", failure) - failure));
     }
     fail(Status::input, name_, ": ", what, ": ", line.substr(0, 300));
-}
-
-Axes axes_of(const Graph& graph, const Named& inputs) {
-    Axes axes;
-    for (const auto& port : graph.inputs) {
-        const auto found = inputs.find(port.name);
-        if (found != inputs.end()) axes.merge(port.axes(shape_of(found->second)).value_or(Axes{}));
-    }
-    return axes;
 }
 
 }  // namespace dcae::core

@@ -41,14 +41,12 @@ public:
     // Fail with the status `provider` where ONNX Runtime gave nodes that compute to another provider than was asked for.
     void require_placement() const;
 
-    // The outputs by name. Names, dtypes and shapes of the inputs are those of the manifest, or it is an Error of the
-    // status `usage`; an output that is not finite is one of the status `parity`.
+    // The outputs by name, for inputs that `checked_axes` takes; an output that is not finite is one of the status `parity`.
     Named run(const Named& inputs, Cancellation& cancellation) const;
 
     const Graph& graph() const { return graph_; }
 
 private:
-    Axes check(const Named& inputs) const;
     Named outputs_of(OrtValue* const* values, const Axes& axes) const;
     [[noreturn]] void refuse(const std::string& message, const char* what) const;
 
@@ -60,7 +58,8 @@ private:
     OrtOwned<OrtSession> session_;
 };
 
-// The named axes of a run with these inputs, as far as they fit the graph; `Session::run` says where not.
-Axes axes_of(const Graph& graph, const Named& inputs);
+// The named axes of a run with these inputs. An Error of the status `usage` where their names, dtypes and shapes are not
+// those of the manifest.
+Axes checked_axes(const Graph& graph, const Named& inputs);
 
 }  // namespace dcae::core

@@ -8,7 +8,7 @@ from bundle_factory import write_tiny_bundle
 from fake_nvidia import FakeMachine, FakeSession, use_machine
 
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import ParityError, ProviderError
+from dcae_export.errors import ParityError, ProviderError, RefusedError
 from dcae_export.runtime import engine_key
 from dcae_export.runtime.engine_session import CONTEXT_NAME, EnginePlan
 from dcae_export.runtime.provider_options import AxisProfile, TensorRtOptions
@@ -154,6 +154,41 @@ def test_a_build_that_fails_is_not_tried_again(files, tmp_path):
     with pytest.raises(RuntimeError):
         plan(files, tmp_path).open(fail)
     assert len(calls) == 1
+
+
+def test_an_engine_that_is_built_beside_a_kept_one_is_compared(files, tmp_path):
+    plan(files, tmp_path).open(Builder())
+    wanted = plan(files, tmp_path)
+
+    def build_beside(providers, context):
+        folder = providers[0][1].get("trt_engine_cache_path")
+        if folder is not None and not folder.endswith(".building"):
+            Path(folder, "of-another-version.engine").touch()
+        return Builder(-PICTURES)(providers, context)
+
+    with pytest.raises(ParityError):
+        wanted.open(build_beside)
+    assert wanted.cache.find(wanted.key) is None
+
+
+def test_an_engine_of_weights_that_changed_meanwhile_is_not_kept(files, tmp_path):
+    (weights,) = files.data
+    original = weights.read_bytes()
+    builder = Builder()
+
+    def change(providers, context):
+        weights.write_bytes(bytes(len(original)))
+        return builder(providers, context)
+
+    wanted = plan(files, tmp_path)
+    with pytest.raises(
+        RefusedError, match=r"decoder\.onnx\.data: changed while its engine was built"
+    ):
+        wanted.open(change)
+    assert wanted.cache.find(wanted.key) is None
+    weights.write_bytes(original)
+    wanted.open(builder)
+    assert wanted.cache.find(wanted.key) is not None
 
 
 def test_another_failure_does_not_cost_the_engine(files, tmp_path):

@@ -14,6 +14,7 @@ from dcae_export.runtime.provider import Provider
 from dcae_export.runtime.shared_libraries import (
     describe,
     missing_libraries,
+    preload_builder,
     require_libraries,
     required_libraries,
 )
@@ -132,3 +133,24 @@ def test_elsewhere_than_on_linux_the_session_is_left_to_tell(monkeypatch):
     monkeypatch.setattr(shared_libraries.sys, "platform", "win32")
     require_libraries(Provider.CUDA)
     assert machine.opened == []
+
+
+def test_what_builds_engines_is_loaded_from_tensorrts_wheel(monkeypatch, tmp_path):
+    folder = tmp_path / "tensorrt_libs"
+    folder.mkdir()
+    for stem in (
+        "libnvinfer_builder_resource_sm90",
+        "libnvinfer_builder_resource_win",
+        "libnvinfer",
+    ):
+        (folder / f"{stem}.so.10.13.3").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = []
+
+    def load(name):
+        asked.append(name)
+        raise OSError("no library at all")
+
+    monkeypatch.setattr(shared_libraries, "load_library", load)
+    preload_builder()
+    assert asked == [str(folder / "libnvinfer_builder_resource_sm90.so.10.13.3")]

@@ -47,7 +47,8 @@ typedef struct dcae_open_options {
     int32_t threads;         /* inside one operator; 0: one for each physical core */
     int32_t keep_sessions;   /* not 0: what generates stays loaded between calls; see dcae_release */
     int32_t skip_hashes;     /* not 0: the files' hashes are not checked; all else is */
-    int64_t memory_limit;    /* bytes that a run may take; 0: what the machine has left, any on a GPU */
+    int64_t memory_limit;    /* bytes that a run may take, but for an engine's own memory; 0: what the machine has left,
+                              * any on a GPU */
     const char *engine_precision; /* tensorrt: "fp32", "fp16", "bf16" or "graph"; NULL: fp32 */
     const char *engine_cache;     /* tensorrt: the folder that engines are kept in; NULL: the user's cache */
 } dcae_open_options;

@@ -82,8 +82,8 @@ struct OpenOptions {
     bool keep_sessions = false;
     bool verify_hashes = true;
     std::int64_t memory_limit = 0;
-    // With the provider tensorrt; empty: the user's cache.
     std::string engine_precision = "fp32";
+    // Empty: the user's.
     std::string engine_cache;
 };
 
@@ -113,7 +113,7 @@ public:
         raw.skip_hashes = options.verify_hashes ? 0 : 1;
         raw.memory_limit = options.memory_limit;
         raw.engine_precision = options.engine_precision.c_str();
-        raw.engine_cache = options.engine_cache.empty() ? nullptr : options.engine_cache.c_str();
+        raw.engine_cache = options.engine_cache.c_str();
         dcae_bundle* opened = nullptr;
         const dcae_status status = dcae_open(path.c_str(), &raw, &opened);
         handle_.reset(opened);
