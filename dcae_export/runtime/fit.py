@@ -47,6 +47,18 @@ def fit(
     return fitted, (fitted.shape[0], fitted.shape[1])
 
 
+def fitted_size(size: tuple[int, int], *, divisor: int, mode: Fit) -> tuple[int, int]:
+    """The (height, width) that ``fit`` gives a picture of ``size``; 0 for a side with nothing left to crop to."""
+    height, width = size
+    match mode:
+        case Fit.PAD:
+            return height + -height % divisor, width + -width % divisor
+        case Fit.CROP:
+            return height - height % divisor, width - width % divisor
+        case Fit.RESIZE:
+            return _nearest(height, divisor), _nearest(width, divisor)
+
+
 def cover(image: NDArray[np.uint8], *, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Cut the centre out of a picture and resize it, so that it has exactly ``size``.
 
@@ -68,14 +80,15 @@ def cover(image: NDArray[np.uint8], *, size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _pad(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    bottom, right = (-image.shape[0] % divisor, -image.shape[1] % divisor)
-    if (bottom, right) == (0, 0):
+    height, width = _fitted_size(image, divisor, Fit.PAD)
+    if (height, width) == image.shape[:2]:
         return image
-    return np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="edge")
+    below, beside = height - image.shape[0], width - image.shape[1]
+    return np.pad(image, ((0, below), (0, beside), (0, 0)), mode="edge")
 
 
 def _crop(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    height, width = (side - side % divisor for side in image.shape[:2])
+    height, width = _fitted_size(image, divisor, Fit.CROP)
     if not (height and width):
         raise PictureError(
             f"a picture of {image.shape[1]} x {image.shape[0]} pixels cannot be cropped to a "
@@ -86,10 +99,15 @@ def _crop(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
 
 
 def _resize(image: NDArray[np.uint8], divisor: int) -> NDArray[np.uint8]:
-    height, width = (
-        max(divisor, (side + divisor // 2) // divisor * divisor) for side in image.shape[:2]
-    )
-    return _scaled(image, height, width)
+    return _scaled(image, *_fitted_size(image, divisor, Fit.RESIZE))
+
+
+def _fitted_size(image: NDArray[np.uint8], divisor: int, mode: Fit) -> tuple[int, int]:
+    return fitted_size((image.shape[0], image.shape[1]), divisor=divisor, mode=mode)
+
+
+def _nearest(side: int, divisor: int) -> int:
+    return max(divisor, (side + divisor // 2) // divisor * divisor)
 
 
 def _scaled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -123,12 +123,16 @@ def _check_noise(path: Path, shape: tuple[int, ...]) -> None:
 
 def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:
     (port,) = graph.inputs
-    axes = port.axes(shape)
+    fixed = port.shape[0]
+    # A graph of a fixed batch runs full, with fewer latents as well.
+    full = shape
+    if isinstance(fixed, int) and shape and 0 < shape[0] < fixed:
+        full = (fixed, *shape[1:])
+    axes = port.axes(full)
     if axes is None:
         expected = ", ".join(str(dim) for dim in port.shape)
         raise InputError(
-            f"{path}: shape {list(shape)}, the decoder takes [{expected}]; "
-            "it is a latent of another model or size"
+            f"{path}: shape {list(shape)}, the decoder takes [{expected}]; {_of_another(shape, graph)}"
         )
     axis = graph.outside(axes)
     if axis is not None:
@@ -136,3 +140,18 @@ def _check_shape(path: Path, shape: tuple[int, ...], graph: Graph) -> None:
         raise InputError(
             f"{path}: {axis} is {axes[axis]}, the decoder takes {bounds.min} to {bounds.max}"
         )
+
+
+def _of_another(shape: tuple[int, ...], graph: Graph) -> str:
+    """Whose latent it may be, in pixels where the decoder takes one size alone and nothing but that differs."""
+    own, image = graph.inputs[0].shape, graph.outputs[0]
+    height, width = image.shape[1:3] if image.dtype == "uint8" else image.shape[2:]
+    sides = [dim for dim in (*own[2:], height, width) if isinstance(dim, int)]
+    differs_in_size = len(shape) == 4 and shape[1] == own[1] and shape[2:] != own[2:]
+    if not differs_in_size or len(sides) != 4:
+        return "it is a latent of another model or size"
+    factor = sides[2] // sides[0]
+    return (
+        f"it is a latent of {factor * shape[3]}x{factor * shape[2]} pixels and this bundle takes {width}x{height} "
+        "alone; export one without --size"
+    )

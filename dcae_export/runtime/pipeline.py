@@ -25,7 +25,7 @@ from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.device_memory import memory_for
 from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
-from dcae_export.runtime.guidance import GuidedNetwork, filled
+from dcae_export.runtime.guidance import GuidedNetwork
 from dcae_export.runtime.labels import label_numbers
 from dcae_export.runtime.memory import memory_text, return_free_memory, there_text
 from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
@@ -236,11 +236,8 @@ class Pipeline:
         rows = self._fixed_rows("decoder") or 1
         try:
             return np.concatenate(
-                [
-                    self._autoencoder.decode(filled(raw[at : at + rows], rows))
-                    for at in range(0, len(raw), rows)
-                ]
-            )[: len(raw)]
+                [self._autoencoder.decode(raw[at : at + rows]) for at in range(0, len(raw), rows)]
+            )
         finally:
             self._release()
 
@@ -481,9 +478,8 @@ class Pipeline:
                 f"{factor * grid[1]}x{factor * grid[0]}; fit it first"
             )
         scaling_factor, shift = self._scale()
-        images = filled(image[None], self._fixed_rows("encoder") or 1)
         try:
-            raw = self._autoencoder.encode(images)[:1]
+            raw = self._autoencoder.encode(image)
         finally:
             self._release()
         # A start that overflows is found by the walk.

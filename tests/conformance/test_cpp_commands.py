@@ -220,6 +220,48 @@ def test_a_folder_that_cannot_be_reconstructed_has_the_error_of_python(
     assert of_cpp.status == status
 
 
+@pytest.mark.parametrize("command", ["reconstruct", "encode", "decode"])
+def test_a_bundle_of_one_size_names_it_and_the_way_out_as_by_python(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    given = tmp_path / ("latent.npy" if command == "decode" else "photo.png")
+    if command == "decode":
+        np.save(given, np.zeros((1, 4, 5, 6), np.float32))
+    else:
+        given.write_bytes(every_kind(gradient(14, 18))["png"])
+    out = tmp_path / ("out.npy" if command == "encode" else "out.png")
+    call = (command, suite.bundle("fixed"), given, "--out", out)
+    of_python, of_cpp = in_python(capsys, *call), in_cpp(*call)
+    assert of_cpp == of_python
+    assert of_python.status == (3 if command == "decode" else 2)
+    sizes = {
+        "reconstruct": "photo.png: 18x14: this bundle takes pictures of 12x8 alone; ",
+        "encode": "photo.png: 18x14: this bundle takes pictures of 12x8 alone; ",
+        "decode": "a latent of 12x10 pixels and this bundle takes 12x8 alone; ",
+    }
+    assert sizes[command] in of_python.err
+    assert of_python.err.endswith("without --size\n")
+    assert not out.exists()
+
+
+def test_a_bundle_of_two_at_a_time_takes_one_as_by_python(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, latent = tmp_path / "photo.png", tmp_path / "latent.npy"
+    photo.write_bytes(every_kind(gradient(8, 12))["png"])
+    pictures = []
+    for run_it in (lambda *call: in_python(capsys, *call), in_cpp):
+        for command, given, out in (
+            ("encode", photo, latent),
+            ("decode", latent, tmp_path / "back.png"),
+            ("reconstruct", photo, tmp_path / "again.png"),
+        ):
+            done = run_it(command, suite.bundle("fixed"), given, "--out", out, "--force")
+            assert (done.status, done.err) == (0, "")
+        pictures += [read_picture(tmp_path / name) for name in ("back.png", "again.png")]
+    assert all(np.array_equal(one, pictures[0]) for one in pictures)
+
+
 @pytest.mark.parametrize("inside", [".", "out", "cat/deep/out", "link/out"])
 def test_reconstructions_do_not_go_among_the_pictures(
     suite: Suite, photos: Path, capsys: pytest.CaptureFixture[str], inside: str

@@ -51,6 +51,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         bundle, provider=provider, threads=threads, verify_hashes=verify_hashes
     )
     image = read_picture(picture, alpha=Alpha(alpha))
+    autoencoder.check_size((image.shape[0], image.shape[1]), mode=Fit(fit), name=str(picture))
     fitted, _ = fit_picture(image, divisor=autoencoder.downsample, mode=Fit(fit))
     if fitted.shape != image.shape:
         print_note(

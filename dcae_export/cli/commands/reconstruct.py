@@ -69,6 +69,8 @@ class _Reconstructor:
         from dcae_export.runtime.fit import Fit, fit
 
         image = read_picture(job.picture, alpha=self.alpha)
+        size = image.shape[0], image.shape[1]
+        self.autoencoder.check_size(size, mode=self.fit, name=str(job.picture))
         if self.fit is not Fit.PAD:
             image, _ = fit(image, divisor=self.autoencoder.downsample, mode=self.fit)
         (back,) = self.autoencoder.reconstruct(image)

@@ -30,6 +30,7 @@ void encode(const Arguments& arguments, Cancellation& cancellation) {
     core::check_latent_target(out, force);
     Pipeline pipeline(arguments.positional(0), open_options(arguments));
     const Pictures picture = core::read_picture(arguments.positional(1), background);
+    pipeline.check_size({picture.shape[1], picture.shape[2]}, mode, arguments.positional(1));
     const auto factor = pipeline.manifest().downsample;
     const core::Fitted whole = core::fitted(picture, factor, mode);
     if (whole.picture.shape != picture.shape) {

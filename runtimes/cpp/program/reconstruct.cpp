@@ -98,6 +98,7 @@ struct Reconstructor {
 
     Pictures read(const Job& job) const {
         const Pictures picture = core::read_picture(job.picture, background);
+        pipeline.check_size({picture.shape[1], picture.shape[2]}, fit, job.picture);
         // Measured against what the model was given, but for what padding adds.
         return fit == core::Fit::pad ? picture : core::fitted(picture, pipeline.manifest().downsample, fit).picture;
     }

@@ -113,23 +113,23 @@ Pictures resized(const Pictures& picture, std::int64_t height, std::int64_t widt
     return result;
 }
 
-std::int64_t next_multiple(std::int64_t side, std::int64_t divisor) { return (side + divisor - 1) / divisor * divisor; }
-
 }  // namespace
+
+std::pair<std::int64_t, std::int64_t> fitted_size(std::int64_t height, std::int64_t width, std::int64_t divisor, Fit mode) {
+    const auto side = [divisor, mode](std::int64_t size) {
+        if (mode == Fit::pad) return (size + divisor - 1) / divisor * divisor;
+        if (mode == Fit::crop) return size - size % divisor;
+        return std::max(divisor, (size + divisor / 2) / divisor * divisor);
+    };
+    return {side(height), side(width)};
+}
 
 Fitted fitted(const Pictures& picture, std::int64_t divisor, Fit mode) {
     const auto height = picture.shape[1];
     const auto width = picture.shape[2];
-    if (mode == Fit::pad) {
-        return {padded(picture, next_multiple(height, divisor), next_multiple(width, divisor)), height, width};
-    }
-    std::int64_t rows = height - height % divisor;
-    std::int64_t columns = width - width % divisor;
-    if (mode == Fit::resize) {
-        rows = std::max(divisor, (height + divisor / 2) / divisor * divisor);
-        columns = std::max(divisor, (width + divisor / 2) / divisor * divisor);
-        return {resized(picture, rows, columns), rows, columns};
-    }
+    const auto [rows, columns] = fitted_size(height, width, divisor, mode);
+    if (mode == Fit::pad) return {padded(picture, rows, columns), height, width};
+    if (mode == Fit::resize) return {resized(picture, rows, columns), rows, columns};
     if (rows == 0 || columns == 0) {
         fail(Status::input, "a picture of ", width, " x ", height, " pixels cannot be cropped to a multiple of ", divisor,
              "; use pad or resize");

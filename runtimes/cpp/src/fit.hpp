@@ -1,6 +1,8 @@
 // Give pictures sides that are multiples of a divisor, or a size.
 #pragma once
 
+#include <utility>
+
 #include "array.hpp"
 
 namespace dcae::core {
@@ -16,6 +18,9 @@ struct Fitted {
 
 // Repeat the bottom and right edges up to the next multiple, cut the centre out, or resize to the nearest multiple.
 Fitted fitted(const Pictures& picture, std::int64_t divisor, Fit mode);
+
+// The height and width that `fitted` gives a picture of a size; 0 for a side with nothing left to crop to.
+std::pair<std::int64_t, std::int64_t> fitted_size(std::int64_t height, std::int64_t width, std::int64_t divisor, Fit mode);
 
 // Cut the centre out of a picture and resize it, so that it has exactly this size.
 Pictures covering(const Pictures& picture, std::int64_t height, std::int64_t width);

@@ -60,6 +60,22 @@ Floats read_array(const std::string& path, const std::function<void(const Shape&
     return latent;
 }
 
+// Whose latent it may be, in pixels where the decoder takes one size alone and nothing but that differs.
+std::string of_another(const Shape& shape, const Graph& decoder) {
+    const auto& own = decoder.inputs.at(0).shape;
+    const Port& image = decoder.outputs.at(0);
+    const std::size_t first = image.dtype == "uint8" ? 1 : 2;
+    const Dim& height = image.shape.at(first);
+    const Dim& width = image.shape.at(first + 1);
+    const bool fixed = own.at(2).is_fixed() && own.at(3).is_fixed() && height.is_fixed() && width.is_fixed();
+    const bool differs_in_size = shape.size() == 4 && own.at(1).is_fixed() && shape[1] == own[1].size &&
+                                 (shape[2] != own[2].size || shape[3] != own[3].size);
+    if (!fixed || !differs_in_size) return "it is a latent of another model or size";
+    const auto factor = height.size / own[2].size;
+    return text("it is a latent of ", factor * shape[3], "x", factor * shape[2], " pixels and this bundle takes ",
+                width.size, "x", height.size, " alone; export one without --size");
+}
+
 }  // namespace
 
 void check_latent_target(const std::string& path, bool force) {
@@ -75,10 +91,13 @@ void write_latent(const std::string& path, const Floats& latent, bool force) {
 Floats read_latent(const std::string& path, const Graph& decoder) {
     const Port& port = decoder.inputs.at(0);
     return read_array(path, [&](const Shape& shape) {
-        const auto axes = port.axes(shape);
+        Shape full = shape;
+        // A graph of a fixed batch runs full, with fewer latents as well.
+        if (!full.empty() && full[0] > 0) full[0] = std::max(full[0], decoder.fixed_rows().value_or(full[0]));
+        const auto axes = port.axes(full);
         if (!axes) {
-            fail(Status::input, path, ": shape ", shape_text(shape), ", the decoder takes ", port.dims_text(),
-                 "; it is a latent of another model or size");
+            fail(Status::input, path, ": shape ", shape_text(shape), ", the decoder takes ", port.dims_text(), "; ",
+                 of_another(shape, decoder));
         }
         if (const auto axis = decoder.outside(*axes)) {
             const auto& bounds = decoder.ranges.at(*axis);

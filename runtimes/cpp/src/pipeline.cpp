@@ -35,6 +35,19 @@ Floats slice(const Floats& array, std::size_t first, std::size_t last) {
     return {std::move(shape), {row(first), row(last)}};
 }
 
+// The rows of a run over so many: a graph of a fixed batch runs full.
+std::size_t rows_of_run(const Graph* graph, std::size_t rows) {
+    const auto fixed = graph == nullptr ? std::nullopt : graph->fixed_rows();
+    return rows == 0 ? 0 : std::max(rows, static_cast<std::size_t>(fixed.value_or(0)));
+}
+
+// The first `rows` entries along the first axis; the last one is repeated where there are fewer.
+template <typename Element>
+Array<Element> in_rows(Array<Element> array, std::size_t rows) {
+    if (array.rows() == rows) return array;
+    return with_rows(array, rows);
+}
+
 template <typename Element>
 void append(Array<Element>& all, const Array<Element>& part, std::size_t rows) {
     if (all.shape.empty()) {
@@ -227,7 +240,7 @@ Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellati
     try {
         for (std::size_t at = 0; at < raw.rows(); at += rows) {
             const std::size_t end = std::min(raw.rows(), at + rows);
-            append(pictures, decode(with_rows(slice(raw, at, end), rows), cancellation), end - at);
+            append(pictures, decode(slice(raw, at, end), cancellation), end - at);
         }
     } catch (...) {
         release_unless_kept();
@@ -237,30 +250,59 @@ Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellati
     return pictures;
 }
 
+void Pipeline::check_size(Size size, Fit mode, const std::string& name) const {
+    const Graph* encoder = manifest().graph("encoder");
+    if (encoder == nullptr) return;
+    const auto bounds_of = [encoder](const Dim& dim) {
+        const AxisRange range = dim.is_fixed() ? AxisRange{1, 1} : encoder->ranges.at(dim.axis);
+        return AxisRange{saturated_product({dim.size, range.min}), saturated_product({dim.size, range.max})};
+    };
+    const std::size_t first = manifest().uint8_images ? 1 : 2;
+    const auto& shape = encoder->inputs.at(0).shape;
+    const AxisRange heights = bounds_of(shape.at(first));
+    const AxisRange widths = bounds_of(shape.at(first + 1));
+    const auto [height, width] = fitted_size(size.height, size.width, manifest().downsample, mode);
+    // Too small a picture to crop is refused by `fitted`.
+    if (height == 0 || width == 0) return;
+    const auto holds = [](const AxisRange& range, std::int64_t side) { return side >= range.min && side <= range.max; };
+    if (holds(heights, height) && holds(widths, width)) return;
+    const auto least = text(widths.min, "x", heights.min);
+    const auto most = text(widths.max, "x", heights.max);
+    const auto taken = least == most
+                           ? "of " + least + " alone; scale or crop it to that, or export a bundle without --size"
+                           : "from " + least + " to " + most + "; scale or crop it to one";
+    fail(Status::usage, name.empty() ? "" : name + ": ", size.width, "x", size.height, ": this bundle takes pictures ",
+         taken);
+}
+
 Floats Pipeline::encode(const Pictures& pictures, Cancellation& cancellation) {
     const auto factor = manifest().downsample;
     if (pictures.shape[1] % factor != 0 || pictures.shape[2] % factor != 0) {
         fail(Status::usage, pictures.shape[2], "x", pictures.shape[1], " is no multiple of ", factor,
              "; pad, crop or resize it first");
     }
+    check_size({pictures.shape[1], pictures.shape[2]}, Fit::pad);
+    Pictures full = in_rows(pictures, rows_of_run(manifest().graph("encoder"), pictures.rows()));
     Named inputs;
     if (manifest().uint8_images) {
-        inputs.emplace("image", pictures);
+        inputs.emplace("image", std::move(full));
     } else {
-        inputs.emplace("image", to_tensor(pictures));
+        inputs.emplace("image", to_tensor(full));
     }
-    return std::get<Floats>(session("encoder", inputs, cancellation).run(inputs, cancellation).at("latent"));
+    Named outputs = session("encoder", inputs, cancellation).run(inputs, cancellation);
+    return in_rows(std::get<Floats>(std::move(outputs.at("latent"))), pictures.rows());
 }
 
 Pictures Pipeline::decode(const Floats& latent, Cancellation& cancellation) {
     Named inputs;
-    inputs.emplace("latent", latent);
-    const AnyArray image = session("decoder", inputs, cancellation).run(inputs, cancellation).at("image");
-    if (const auto* pictures = std::get_if<Pictures>(&image)) return *pictures;
-    return to_levels(std::get<Floats>(image));
+    inputs.emplace("latent", in_rows(latent, rows_of_run(manifest().graph("decoder"), latent.rows())));
+    AnyArray image = std::move(session("decoder", inputs, cancellation).run(inputs, cancellation).at("image"));
+    auto* levels = std::get_if<Pictures>(&image);
+    return in_rows(levels != nullptr ? std::move(*levels) : to_levels(std::get<Floats>(image)), latent.rows());
 }
 
 Pictures Pipeline::reconstruct(const Pictures& picture, Fit mode, Cancellation& cancellation) {
+    check_size({picture.shape[1], picture.shape[2]}, mode);
     const Fitted whole = fitted(picture, manifest().downsample, mode);
     return cropped(decode(encode(whole.picture, cancellation), cancellation), whole.height, whole.width);
 }
@@ -388,11 +430,9 @@ Floats Pipeline::encoded(const Pictures& image, Grid grid, Cancellation& cancell
         fail(Status::usage, "a picture of ", image.shape[2], "x", image.shape[1], ", the request is for ",
              factor * grid.second, "x", factor * grid.first, "; fit it first");
     }
-    const Graph* encoder = manifest().graph("encoder");
-    const auto rows = encoder == nullptr ? 1 : encoder->fixed_rows().value_or(1);
     Floats raw;
     try {
-        raw = slice(encode(with_rows(image, static_cast<std::size_t>(rows)), cancellation), 0, 1);
+        raw = encode(image, cancellation);
     } catch (...) {
         release_unless_kept();
         throw;

@@ -85,6 +85,8 @@ public:
     // The pictures of latents in diffusion scale.
     Pictures decode_scaled(const Floats& latents, Cancellation& cancellation);
 
+    // An Error of the status `usage` where the encoder does not take a picture once it is fitted, `name` its file.
+    void check_size(Size size, Fit mode, const std::string& name = "") const;
     // Raw latents of pictures whose sides are multiples of the bundle's factor, and back. What these and `reconstruct`
     // load stays loaded until a request that keeps no sessions, or `release`.
     Floats encode(const Pictures& pictures, Cancellation& cancellation);

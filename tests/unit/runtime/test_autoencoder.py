@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_factory import FACTOR, MODEL_ID, OPSET, tiny_manifest, write_tiny_bundle
+from bundle_factory import (
+    FACTOR,
+    MODEL_ID,
+    OPSET,
+    edit_manifest,
+    tiny_manifest,
+    write_tiny_bundle,
+)
 from onnx import TensorProto, helper, numpy_helper
 
 import dcae_export
@@ -161,6 +168,57 @@ def test_a_picture_can_be_cropped_to_a_multiple_of_the_factor(autoencoder):
 def test_encoding_a_size_that_is_no_multiple_of_the_factor_is_refused(autoencoder, size):
     with pytest.raises(UsageError, match=f"{size[1]}x{size[0]} is no multiple of {FACTOR}"):
         autoencoder.encode(picture(*size, 3))
+
+
+@pytest.mark.parametrize("image_io", [False, True], ids=["float32 NCHW", "uint8 NHWC"])
+def test_a_bundle_of_one_size_names_it_for_a_picture_of_another(tmp_path, image_io):
+    bundle = write_lossless_bundle(tmp_path / "bundle", image_io=image_io)
+    fix_size(bundle, rows=2, grid=(2, 3))
+    autoencoder = Autoencoder.open(bundle)
+    message = r"^7x3: this bundle takes pictures of 6x4 alone; .* export a bundle without --size$"
+    with pytest.raises(UsageError, match=message):
+        autoencoder.reconstruct(picture(3, 7, 3))
+    with pytest.raises(UsageError, match=r"^8x4: this bundle takes pictures of 6x4 alone"):
+        autoencoder.encode(picture(4, 8, 3))
+    with pytest.raises(UsageError, match=r"^cat\.png: 7x3: this bundle takes"):
+        autoencoder.check_size((3, 7), mode=Fit.RESIZE, name="cat.png")
+    # Another way to fit it makes it the size.
+    autoencoder.check_size((5, 7), mode=Fit.CROP)
+
+
+def test_a_side_out_of_range_names_the_sizes_that_a_bundle_takes(autoencoder):
+    message = r"^130x2: this bundle takes pictures from 2x2 to 128x128; scale or crop it to one$"
+    with pytest.raises(UsageError, match=message):
+        autoencoder.encode(picture(2, 130, 3))
+
+
+def test_a_graph_of_a_fixed_batch_takes_fewer_pictures(tmp_path):
+    bundle = write_lossless_bundle(tmp_path / "bundle")
+    fix_size(bundle, rows=2, grid=(2, 3))
+    autoencoder = Autoencoder.open(bundle)
+    image = picture(4, 6, 3)
+    latent = autoencoder.encode(image)
+    assert latent.shape == (1, CHANNELS, 2, 3)
+    np.testing.assert_array_equal(autoencoder.decode(latent), image[None])
+
+
+def fix_size(bundle: Path, *, rows: int, grid: tuple[int, int]) -> None:
+    """Make the manifest one of graphs with a fixed batch and size."""
+    sizes = {"batch": rows, "height": grid[0], "width": grid[1]}
+
+    def fixed(dim: int | str) -> int:
+        if isinstance(dim, int):
+            return dim
+        factor, _, axis = dim.rpartition("*")
+        return int(factor or 1) * sizes[axis]
+
+    def edit(manifest: dict) -> None:
+        for graph in manifest["graphs"].values():
+            graph["ranges"] = {}
+            for port in (*graph["inputs"], *graph["outputs"]):
+                port["shape"] = [fixed(dim) for dim in port["shape"]]
+
+    edit_manifest(bundle, edit)
 
 
 NO_PICTURES = {

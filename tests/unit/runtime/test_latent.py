@@ -70,6 +70,32 @@ def test_what_is_no_latent_of_this_decoder_is_an_error(tmp_path, array, reason):
     assert str(raised.value).startswith(f"{tmp_path / 'a.npy'}: ")
 
 
+FIXED_DECODER = DECODER.model_copy(
+    update={
+        "inputs": (Port(name="latent", dtype="float32", shape=(2, 4, 2, 3)),),
+        "outputs": (Port(name="image", dtype="uint8", shape=(2, 64, 96, 3)),),
+        "ranges": {},
+    }
+)
+
+
+def test_a_latent_of_another_size_than_a_bundles_one_is_told_in_pixels(tmp_path):
+    path = save(tmp_path / "a.npy", random_latent(1, 4, 5, 4))
+    message = (
+        r"a latent of 128x160 pixels and this bundle takes 96x64 alone; export one without --size$"
+    )
+    with pytest.raises(InputError, match=message):
+        read_latent(path, FIXED_DECODER)
+    for shape in ((1, 5, 2, 3), (3, 4, 2, 3), (4, 2, 3)):
+        with pytest.raises(InputError, match="another model or size"):
+            read_latent(save(tmp_path / "b.npy", random_latent(*shape)), FIXED_DECODER)
+
+
+def test_a_decoder_of_a_fixed_batch_takes_fewer_latents(tmp_path):
+    latent = random_latent(1, 4, 2, 3)
+    assert np.array_equal(read_latent(save(tmp_path / "a.npy", latent), FIXED_DECODER), latent)
+
+
 def test_a_pickle_is_not_opened(tmp_path):
     class Trap:
         def __reduce__(self):
