@@ -103,7 +103,9 @@ def format_version(text: str) -> int:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         if isinstance(error, json.JSONDecodeError):
             reason = f"malformed at line {error.lineno}"
-        raise BundleError(f"{MANIFEST_NAME}: not JSON as a bundle has it ({reason})") from error
+        raise BundleError(
+            f"{MANIFEST_NAME}: not JSON as a bundle has it ({reason}); copy the bundle again"
+        ) from error
     if not isinstance(content, _Object):
         raise BundleError(f"{MANIFEST_NAME}: must hold one JSON object")
     version = content.get("format_version")

@@ -166,8 +166,9 @@ class ProviderChoice:
         strange = sorted(set(self.given) - _TAKEN[self.name])
         if not strange:
             return
-        takers = [name for name in PROVIDERS if strange[0] in _TAKEN[name]]
-        raise UsageError(f"{_spelling(strange[0])} goes with --provider {' or '.join(takers)}")
+        *takers, last = [name for name in [*PROVIDERS, AUTO] if strange[0] in _TAKEN[name]]
+        either = f"{', '.join(takers)} or {last}" if takers else last
+        raise UsageError(f"{_spelling(strange[0])} goes with --provider {either}")
 
 
 def choice_of(values: dict[str, object]) -> ProviderChoice:

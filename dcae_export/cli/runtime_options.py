@@ -59,8 +59,7 @@ def provider_options(function: Callable[..., None]) -> Callable[..., None]:
                     ["--memory-limit"],
                     type=Bytes(),
                     metavar="8GB",
-                    help="Memory that a run may take, of the GPU where one is used, beside pictures that wait to be written; "
-                    "TensorRT's own is not counted.  "
+                    help="Memory that a request may take, of the GPU where one is used; TensorRT's own is not counted.  "
                     "[default: what is left]",
                 ),
                 *gpu_options(),

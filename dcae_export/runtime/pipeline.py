@@ -27,7 +27,12 @@ from dcae_export.runtime.device_sampling import sample_on_device
 from dcae_export.runtime.forecast import run_bytes, weight_bytes
 from dcae_export.runtime.guidance import GuidedNetwork
 from dcae_export.runtime.labels import label_numbers
-from dcae_export.runtime.memory import memory_text, return_free_memory, there_text
+from dcae_export.runtime.memory import (
+    available_memory,
+    memory_text,
+    return_free_memory,
+    there_text,
+)
 from dcae_export.runtime.provider_options import CPU, CpuOptions, ProviderOptions
 from dcae_export.runtime.session import Session
 from dcae_export.sampling.noise import latent_noise
@@ -41,6 +46,9 @@ Size = tuple[int, int]
 IMAGES_PER_CALL = 4
 # Of the latent's size, for each row of a call: the state, its base, sixteen entries of history, what a step makes.
 _ARRAYS_PER_ROW = 24
+# A picture is there as it was decoded and among all of them; then among all, in the sheet, turned for the file, and as
+# the file has it.
+_COPIES_DECODED, _COPIES_WRITTEN = 2, 4
 
 
 class Pipeline:
@@ -180,6 +188,7 @@ class Pipeline:
             DcaeError: As ``Session.run``.
         """
         self._check_decoder()
+        self._require_room(len(labels), size, guided=self._is_guided(self._weight(guidance)))
         drawn = self.sample(
             labels,
             seed=seed,
@@ -404,11 +413,33 @@ class Pipeline:
             return
         factor = self._autoencoder.downsample
         side = factor * self._fitting_side(max(grid), rows, available)
-        fitting = f"up to {side}x{side} fit" if side else "no size fits"
+        limit = self._provider.memory_limit
+        none_fits = f"no size fits; {'raise it' if available == limit else 'close other programs'}"
         raise ResourceError(
             f"{factor * grid[1]}x{factor * grid[0]} needs {memory_text(needed)} of memory, "
-            f"{there_text(available, limit=self._provider.memory_limit)}: {fitting}"
+            f"{there_text(available, limit=limit)}: {f'up to {side}x{side} fit' if side else none_fits}"
         )
+
+    def _require_room(self, images: int, size: Size | None, *, guided: bool) -> None:
+        """Pictures are held until all of them are written, beside the decoder where that is in the same memory."""
+        if images < 2:
+            return
+        grid = self._checked_grid(size, images, guided=guided)
+        height, width = (self._autoencoder.downsample * side for side in grid)
+        held = images * 3 * height * width
+        needed = _COPIES_WRITTEN * held
+        limit = None
+        if isinstance(self._provider, CpuOptions):
+            limit = self._provider.memory_limit
+            _, decoder = self._forecast(grid, 1) or (0, 0)
+            needed = max(needed, _COPIES_DECODED * held + decoder)
+        available = available_memory(limit=limit)
+        if needed > available:
+            remedy = "raise it" if available == limit else "close other programs"
+            raise ResourceError(
+                f"{images} pictures of {width}x{height} need {memory_text(needed)} of memory until they are written, "
+                f"{there_text(available, limit=limit)}; {remedy} or make fewer at a time"
+            )
 
     def _available(self) -> int | None:
         """The bytes that a request may take; None if unknown."""

@@ -29,7 +29,6 @@ _NAMES = {
     Provider.CUDA: "CUDAExecutionProvider",
     Provider.TENSORRT: "TensorrtExecutionProvider",
 }
-_EXTRAS = {Provider.CPU: "cpu", Provider.CUDA: "gpu", Provider.TENSORRT: "tensorrt"}
 
 
 def load_onnxruntime() -> ModuleType:
@@ -74,22 +73,3 @@ def built_for_cuda() -> str | None:
         ProviderError: No ONNX Runtime is installed.
     """
     return str(getattr(load_onnxruntime(), "cuda_version", "")) or None
-
-
-def require_listed(provider: Provider) -> None:
-    """Check that the installed build knows ``provider``, before a session is made for it.
-
-    A listed provider may still fail to load: only a session's own list of providers is proof.
-
-    Raises:
-        ProviderError: The build lacks it; the message names the package that brings it.
-    """
-    if provider.onnxruntime_name not in load_onnxruntime().get_available_providers():
-        command = install_command(_EXTRAS[provider])
-        if provider is Provider.TENSORRT:
-            command += " --extra-index-url URL with NVIDIA's package index (docs/gpu.md)"
-        raise ProviderError(
-            f"{provider.value}: the installed ONNX Runtime {installed_version()} was built without "
-            f"{provider.onnxruntime_name}; pip uninstall -y onnxruntime onnxruntime-gpu, then "
-            f"{command}"
-        )

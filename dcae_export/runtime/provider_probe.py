@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcae_export.errors import ProviderError
-from dcae_export.runtime.provider import SILENT, Provider, load_onnxruntime, require_listed
+from dcae_export.runtime.provider import SILENT, Provider, load_onnxruntime
 from dcae_export.runtime.provider_failures import provider_reason
 from dcae_export.runtime.provider_options import ProviderOptions, default_options
-from dcae_export.runtime.shared_libraries import what_is_missing
+from dcae_export.runtime.shared_libraries import require_listed, what_is_missing
 from dcae_export.runtime.small_graph import Node, Value, write_graph
 
 _ONE_NODE = write_graph(

@@ -22,7 +22,6 @@ from dcae_export.runtime.provider import (
     Provider,
     installed_version,
     load_onnxruntime,
-    require_listed,
 )
 from dcae_export.runtime.provider_failures import translate
 from dcae_export.runtime.provider_options import (
@@ -33,7 +32,7 @@ from dcae_export.runtime.provider_options import (
     ProviderOptions,
     TensorRtOptions,
 )
-from dcae_export.runtime.shared_libraries import require_libraries
+from dcae_export.runtime.shared_libraries import require_libraries, require_listed
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcae_export.errors import ProviderError
-from dcae_export.runtime.provider import Provider, built_for_cuda, load_onnxruntime
+from dcae_export.extras import install_command
+from dcae_export.runtime.provider import (
+    Provider,
+    built_for_cuda,
+    installed_version,
+    load_onnxruntime,
+)
 
 LoadLibrary = Callable[[str], ctypes.CDLL]
 load_library: LoadLibrary = ctypes.CDLL
@@ -23,6 +29,7 @@ DRIVER_LIBRARY = "libcuda.so.1"
 # The major version of TensorRT that ONNX Runtime's provider links since its version 1.18.
 TENSORRT_MAJOR = 10
 _TENSORRT_FOLDER = "tensorrt_libs"
+_EXTRAS = {Provider.CPU: "cpu", Provider.CUDA: "gpu", Provider.TENSORRT: "tensorrt"}
 # The first driver branch for each major version of CUDA.
 _DRIVERS = {12: "525", 13: "580"}
 
@@ -42,6 +49,39 @@ class Missing:
 
     library: Library
     reason: str
+
+
+def require_listed(provider: Provider) -> None:
+    """Check that the installed build knows ``provider``, before a session is made for it.
+
+    A listed provider may still fail to load: only a session's own list of providers is proof.
+
+    Raises:
+        ProviderError: The build lacks it; the message names the package that brings it, and says first where there is
+            no driver for it to run on.
+    """
+    if provider.onnxruntime_name in load_onnxruntime().get_available_providers():
+        return
+    command = install_command(_EXTRAS[provider])
+    if provider is Provider.TENSORRT:
+        command += " --extra-index-url URL with NVIDIA's package index (docs/gpu.md)"
+    build = f"the installed ONNX Runtime {installed_version()} was built without {provider.onnxruntime_name}"
+    way_out = f"pip uninstall -y onnxruntime onnxruntime-gpu, then {command}"
+    if _has_driver():
+        raise ProviderError(f"{provider.value}: {build}; {way_out}")
+    raise ProviderError(
+        f"{provider.value}: no NVIDIA driver is here ({DRIVER_LIBRARY}), and {build}; where there is a GPU, {way_out}"
+    )
+
+
+def _has_driver() -> bool:
+    if sys.platform != "linux":
+        return True  # Its name there is not known here.
+    try:
+        load_library(DRIVER_LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def required_libraries(provider: Provider, *, cuda: int) -> list[Library]:

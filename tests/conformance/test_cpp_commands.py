@@ -318,6 +318,23 @@ def test_a_limit_that_holds_one_picture_at_a_time_is_kept_as_by_python(
     assert np.array_equal(read_picture(tmp_path / "python.png"), read_picture(tmp_path / "cpp.png"))
 
 
+def test_pictures_that_wait_to_be_written_are_of_the_limit_as_in_python(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = (
+        *("generate", suite.bundle("class"), "--label", "1", "--count", "50000"),
+        *("--memory-limit", "20MB", "--out", tmp_path / "a.png"),
+    )
+    of_python, of_cpp = in_python(capsys, *command), in_cpp(*command)
+    assert of_python.status == of_cpp.status == 6
+    assert of_python.err == of_cpp.err
+    assert "50000 pictures of " in of_cpp.err
+    assert (
+        "until they are written, the limit is 19.1 MiB; raise it or make fewer at a time"
+        in of_cpp.err
+    )
+
+
 def test_what_the_memory_does_not_hold_at_once_is_not_kept(suite: Suite, tmp_path: Path) -> None:
     bundle = suite.bundle("class")
     kept = host_program("cpp_entries/kept.cpp", tmp_path / "kept", ("release",))
@@ -326,7 +343,7 @@ def test_what_the_memory_does_not_hold_at_once_is_not_kept(suite: Suite, tmp_pat
     for limit in (both - 1, 4 * both):
         said = run(kept, bundle, str(limit), DCAE_ONNXRUNTIME=library)
         assert said == "twice the same\n"
-    assert "no size fits" in run(kept, bundle, "1000", DCAE_ONNXRUNTIME=library)
+    assert "no size fits; raise it" in run(kept, bundle, "1000", DCAE_ONNXRUNTIME=library)
 
 
 def _bytes_of(bundle: Path, name: GraphName, *, rows: int) -> int:

@@ -263,6 +263,16 @@ def test_a_step_can_cancel(uvit):
     assert seen == [(1, 6), (2, 6)]
 
 
+def test_pictures_that_wait_to_be_written_are_of_the_limit(dit):
+    pipeline = Pipeline.open(dit, memory_limit=4_000_000)
+    assert len(pipeline.generate([1] * 5)) == 5
+    message = r"^100000 pictures of \d+x\d+ need .* until they are written, the limit is 3\.8 MiB; raise it or make fewer"
+    with pytest.raises(ResourceError, match=message):
+        pipeline.generate([1] * 100_000)
+    # Latents wait for nothing.
+    assert len(pipeline.sample([1])) == 1
+
+
 def test_too_little_memory_names_the_sizes_that_fit(dit):
     pipeline = Pipeline.open(dit, memory_limit=400_000)
     large = (64 * TINY.downsample, 64 * TINY.downsample)

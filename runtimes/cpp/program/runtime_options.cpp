@@ -57,7 +57,7 @@ std::vector<Option> with_runtime(std::vector<Option> options) {
 }
 
 std::vector<Option> with_run(std::vector<Option> options) {
-    options.push_back({"--memory-limit", "8GB", "Memory that a run may take, beside pictures that wait to be written.  [default: what the machine has left]"});
+    options.push_back({"--memory-limit", "8GB", "Memory that a request may take, of the GPU where one is used.  [default: what the machine has left]"});
     return with_runtime(std::move(options));
 }
 

@@ -16,7 +16,7 @@ constexpr std::size_t kMaxKeys = 256;
 constexpr std::size_t kMaxDepth = 100;
 
 [[noreturn]] void refuse(const std::string& reason) {
-    fail(Status::input, "manifest.json: not JSON as a bundle has it (", reason, ")");
+    fail(Status::input, "manifest.json: not JSON as a bundle has it (", reason, "); copy the bundle again");
 }
 
 // Builds values as the parser meets their parts. nlohmann's own builder takes the last of equal keys.

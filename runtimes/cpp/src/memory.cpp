@@ -21,8 +21,6 @@ constexpr std::int64_t kWidened = 2;
 constexpr int kMebibyte = 1 << 20;
 constexpr int kGibibyte = 1 << 30;
 
-std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
-
 std::int64_t axis_or_one(const Axes& axes, const char* name) {
     const auto found = axes.find(name);
     return found == axes.end() ? 1 : found->second;
@@ -41,6 +39,8 @@ std::int64_t memory_left() {
 }
 
 }  // namespace
+
+std::int64_t saturated_sum(std::int64_t a, std::int64_t b) { return a > kMost - b ? kMost : a + b; }
 
 std::int64_t available_memory(Provider provider, std::optional<std::int64_t> limit) {
     return std::min(provider == Provider::cpu ? memory_left() : kMost, limit.value_or(kMost));

@@ -18,6 +18,9 @@ std::int64_t available_memory(Provider provider, std::optional<std::int64_t> lim
 void require_memory(std::int64_t needed, const std::string& what, Provider provider,
                     std::optional<std::int64_t> limit = std::nullopt);
 
+// 2^63 - 1 where it is more; of numbers from 0.
+std::int64_t saturated_sum(std::int64_t a, std::int64_t b);
+
 // What `available_memory` gave, in words that tell a limit from a machine's own bound.
 std::string there_text(std::int64_t available, std::optional<std::int64_t> limit);
 

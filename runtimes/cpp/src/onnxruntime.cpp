@@ -255,8 +255,10 @@ std::vector<std::string> OnnxRuntime::provider_names() const {
 void OnnxRuntime::require_listed(Provider provider) const {
     const auto names = provider_names();
     if (std::find(names.begin(), names.end(), ort_name(provider)) != names.end()) return;
-    fail(Status::provider, name_of(provider), ": ONNX Runtime ", version_, " (", path_,
-         ") was built without it; name the library of a build that has it, as onnxruntime-gpu's is");
+    const bool has_driver = load_for_good("libcuda.so.1") != nullptr;
+    fail(Status::provider, name_of(provider), has_driver ? ": " : ": no NVIDIA driver is here (libcuda.so.1), and ",
+         "ONNX Runtime ", version_, " (", path_, ") was built without it; ", has_driver ? "" : "where there is a GPU, ",
+         "name the library of a build that has it, as onnxruntime-gpu's is");
 }
 
 }  // namespace dcae::core

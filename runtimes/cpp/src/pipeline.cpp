@@ -18,6 +18,10 @@ namespace {
 constexpr double kFloat32Max = 3.4028234663852886e38;
 // Rows of one call share the reading of the weights; the memory of a run grows with them.
 constexpr std::int64_t kImagesPerCall = 4;
+// A picture is there as it was decoded and among all of them; then among all, in the sheet, turned for the file, and as
+// the file has it.
+constexpr std::int64_t kCopiesDecoded = 2;
+constexpr std::int64_t kCopiesWritten = 4;
 // Of the latent's size, for each row of a call: the state, its base, sixteen entries of history, what a step makes.
 constexpr std::int64_t kArraysPerRow = 24;
 
@@ -137,6 +141,7 @@ Size Pipeline::checked_size(const Request& request) const {
 
 Pictures Pipeline::generate(const Request& request, Cancellation& cancellation) {
     check_decoder();
+    require_room(request);
     return decode_scaled(sample(request, cancellation), cancellation);
 }
 
@@ -380,9 +385,34 @@ void Pipeline::require_memory_for(Grid grid, std::int64_t rows) const {
     if (!needs || needs->largest <= available) return;
     const auto factor = manifest().downsample;
     const auto side = factor * fitting_side(std::max(grid.first, grid.second), rows, available);
-    const auto fitting = side > 0 ? text("up to ", side, "x", side, " fit") : std::string("no size fits");
+    const std::string none_fits = available == options_.memory_limit ? "no size fits; raise it" : "no size fits; close other programs";
+    const auto fitting = side > 0 ? text("up to ", side, "x", side, " fit") : none_fits;
     fail(Status::resource, factor * grid.second, "x", factor * grid.first, " needs ", memory_text(needs->largest),
          " of memory, ", there_text(available, options_.memory_limit), ": ", fitting);
+}
+
+// Pictures are held until all of them are written, beside the decoder where that is in the same memory.
+void Pipeline::require_room(const Request& request) const {
+    const auto images = static_cast<std::int64_t>(request.labels.size());
+    if (images < 2) return;
+    const bool guided = is_guided(weight(request));
+    const Grid grid = checked_grid(request, guided);
+    const auto factor = manifest().downsample;
+    const auto height = factor * grid.first;
+    const auto width = factor * grid.second;
+    const Shape held = {images, 3, height, width};
+    auto needed = saturated_product(held, kCopiesWritten);
+    const bool on_cpu = options_.provider == Provider::cpu;
+    const auto limit = on_cpu ? options_.memory_limit : std::nullopt;
+    if (on_cpu) {
+        const auto decoder = forecast(grid, 1).value_or(Needs{}).decoder;
+        needed = std::max(needed, saturated_sum(saturated_product(held, kCopiesDecoded), decoder));
+    }
+    const auto available = available_memory(Provider::cpu, limit);
+    if (needed <= available) return;
+    fail(Status::resource, images, " pictures of ", width, "x", height, " need ", memory_text(needed),
+         " of memory until they are written, ", there_text(available, limit), "; ",
+         available == limit ? "raise it" : "close other programs", " or make fewer at a time");
 }
 
 std::int64_t Pipeline::fitting_side(std::int64_t below, std::int64_t rows, std::int64_t available) const {
@@ -404,8 +434,6 @@ bool Pipeline::holds_both(Grid grid, std::int64_t rows) const {
 }
 
 std::optional<Pipeline::Needs> Pipeline::forecast(Grid grid, std::int64_t rows) const {
-    constexpr auto most = std::numeric_limits<std::int64_t>::max();
-    const auto sum = [](std::int64_t a, std::int64_t b) { return a > most - b ? most : a + b; };
     const auto latent = saturated_product({rows, 4, manifest().channels, grid.first, grid.second}, kArraysPerRow);
     Needs needs;
     const std::pair<const char*, std::int64_t> batches[] = {{"transformer", rows}, {"decoder", 1}};
@@ -414,12 +442,13 @@ std::optional<Pipeline::Needs> Pipeline::forecast(Grid grid, std::int64_t rows) 
         const auto axes = graph.latent_axes(batch, manifest().channels, grid.first, grid.second);
         if (!axes) return std::nullopt;
         auto stored = manifest().files.at(graph.path).bytes;
-        for (const auto& path : graph.data) stored = sum(stored, manifest().files.at(path).bytes);
+        for (const auto& path : graph.data) stored = saturated_sum(stored, manifest().files.at(path).bytes);
         const auto weights = saturated_product({widening(graph, options_.provider)}, stored);
-        auto needed = sum(run_bytes(graph, *axes, options_.provider), weights);
-        if (graph.inputs.size() > 1) needed = sum(needed, latent);
-        needs.total = sum(needs.total, needed);
+        auto needed = saturated_sum(run_bytes(graph, *axes, options_.provider), weights);
+        if (graph.inputs.size() > 1) needed = saturated_sum(needed, latent);
+        needs.total = saturated_sum(needs.total, needed);
         needs.largest = std::max(needs.largest, needed);
+        needs.decoder = needed;
     }
     return needs;
 }

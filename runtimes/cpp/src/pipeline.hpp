@@ -117,11 +117,13 @@ private:
     bool is_guided(double weight) const;
     std::int64_t images_per_call(std::int64_t images, Grid grid, bool guided) const;
     Grid checked_grid(const Request& request, bool guided) const;
+    void require_room(const Request& request) const;
     void require_memory_for(Grid grid, std::int64_t rows) const;
-    // Bytes of weights and a run: the larger one of transformer and decoder, and both.
+    // Bytes of weights and a run: the larger one of transformer and decoder, both, and the latter.
     struct Needs {
         std::int64_t largest = 0;
         std::int64_t total = 0;
+        std::int64_t decoder = 0;
     };
     std::optional<Needs> forecast(Grid grid, std::int64_t rows) const;
     std::int64_t fitting_side(std::int64_t below, std::int64_t rows, std::int64_t available) const;

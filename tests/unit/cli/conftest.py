@@ -15,6 +15,7 @@ from dcae_export.bundle.manifest import AxisRange, Graph, Port
 from dcae_export.cli import progress
 from dcae_export.cli.commands.train import progress as training_progress
 from dcae_export.runtime import autoencoder
+from dcae_export.runtime.fit import Fit
 
 DOWNSAMPLE = 32
 CHANNELS = 4
@@ -58,6 +59,9 @@ class FakeAutoencoder:
             manifest=SimpleNamespace(model=SimpleNamespace(preset="fake")),
             check_graph=lambda name: SimpleNamespace(graph=decoder_graph()),
         )
+
+    def check_size(self, size: tuple[int, int], *, mode: Fit, name: str = "") -> None:
+        """Take every size."""
 
     def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = image.shape[:2]

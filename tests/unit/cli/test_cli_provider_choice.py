@@ -99,11 +99,11 @@ def test_a_profile_of_tensorrt_may_be_a_range(parse):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--gpu 1", "--gpu goes with --provider cuda or tensorrt"),
-        ("--no-nhwc", "--nhwc goes with --provider cuda"),
+        ("--gpu 1", "--gpu goes with --provider cuda, tensorrt or auto"),
+        ("--no-nhwc", "--nhwc goes with --provider cuda or auto"),
         ("--provider cuda --builder-level 3", "--builder-level goes with --provider tensorrt"),
         ("--provider auto --engine-cache x", "--engine-cache goes with --provider tensorrt"),
-        ("--provider tensorrt --tf32", "--tf32 goes with --provider cuda"),
+        ("--provider tensorrt --tf32", "--tf32 goes with --provider cuda or auto"),
         ("--provider cuda --engine-profile batch=1", "--engine-profile goes with --provider tens"),
     ],
 )

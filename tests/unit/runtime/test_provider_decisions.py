@@ -84,6 +84,12 @@ def test_a_session_that_records_is_not_opened_while_another_may_be_recording(
     ("listed", "machine", "session", "message"),
     [
         ([CPU_NAME], FakeMachine(), None, "cuda: the installed ONNX Runtime 1.31.1 was built without"),
+        (
+            [CPU_NAME],
+            FakeMachine(absent={"libcuda.so.1"}),
+            None,
+            r"cuda: no NVIDIA driver is here \(libcuda\.so\.1\), and the .* without .*; where there is a GPU, pip",
+        ),
         (ALL, FakeMachine(absent={"libcublas.so.13"}), None, "cuda: cannot load libcublas.so.13"),
         (ALL, FakeMachine(absent={"libcuda.so.1"}), None, r"cuda: cannot load libcuda.so.1 \(the NVIDIA"),
         (ALL, FakeMachine(), FakeSession([CPU_NAME], {}), "cuda: ONNX Runtime could not load CUDA"),

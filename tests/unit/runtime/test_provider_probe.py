@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import onnx
 import pytest
+from fake_nvidia import FakeMachine, use_machine
 
 from dcae_export.errors import ProviderError
 from dcae_export.runtime import provider_probe
@@ -23,6 +24,7 @@ def test_the_cpu_works_here():
 
 
 def test_a_build_without_a_provider_is_told_with_the_way_out(monkeypatch):
+    use_machine(monkeypatch, FakeMachine())
     use_runtime(monkeypatch, working, listed=["AzureExecutionProvider", "CPUExecutionProvider"])
     cpu, *gpus = provider_probe.probe_providers()
     assert cpu.works

@@ -102,9 +102,9 @@ def _build_all(
 ) -> dict[str, Path]:
     from dcae_export.runtime.engine_build import build_engine
     from dcae_export.runtime.engine_session import EnginePlan
-    from dcae_export.runtime.provider import Provider, require_listed
+    from dcae_export.runtime.provider import Provider
     from dcae_export.runtime.session import graph_opener
-    from dcae_export.runtime.shared_libraries import require_libraries
+    from dcae_export.runtime.shared_libraries import require_libraries, require_listed
     from dcae_export.runtime.trial_run import trial_axes
 
     require_listed(Provider.TENSORRT)
