@@ -20,7 +20,7 @@ from dcae_export.bundle.manifest import (
     Samplers,
 )
 from dcae_export.bundle.reader import Bundle
-from dcae_export.errors import BundleError, ParityError, ResourceError, UsageError
+from dcae_export.errors import BundleError, CancelledError, ParityError, ResourceError, UsageError
 from dcae_export.runtime.autoencoder import Autoencoder
 from dcae_export.runtime.device_memory import memory_for
 from dcae_export.runtime.device_sampling import sample_on_device
@@ -162,6 +162,7 @@ class Pipeline:
         image: NDArray[np.uint8] | None = None,
         strength: float = 1.0,
         on_step: OnStep | None = None,
+        on_picture: OnStep | None = None,
     ) -> NDArray[np.uint8]:
         """Generate one picture for each label.
 
@@ -176,6 +177,8 @@ class Pipeline:
             image: A picture to vary, (height, width, 3) of the request's size.
             strength: With ``image``: the share of the steps that are run, in (0, 1].
             on_step: Called after each evaluation with its number and their count; False cancels.
+            on_picture: Called after the decoding of each call of the decoder, with how many pictures are decoded and
+                their count; False cancels.
 
         Returns:
             RGB pictures, (N, H, W, 3).
@@ -183,7 +186,7 @@ class Pipeline:
         Raises:
             UsageError: A label, sampler, size or shape that the bundle does not have, or a guidance that is no weight.
             ResourceError: Not enough memory; the message names the sizes that fit.
-            CancelledError: ``on_step`` returned False.
+            CancelledError: ``on_step`` or ``on_picture`` returned False.
             BundleError, RefusedError: A graph's files are not what the manifest says; found before the first evaluation.
             DcaeError: As ``Session.run``.
         """
@@ -200,7 +203,7 @@ class Pipeline:
             strength=strength,
             on_step=on_step,
         )
-        return self.decode(drawn)
+        return self.decode(drawn, on_picture=on_picture)
 
     def evaluations(
         self,
@@ -224,16 +227,18 @@ class Pipeline:
         )
         return -(-images // per_call) * (len(table.rows) - table.start_row(strength))
 
-    def decode(self, latents: Latents) -> NDArray[np.uint8]:
+    def decode(self, latents: Latents, *, on_picture: OnStep | None = None) -> NDArray[np.uint8]:
         """The pictures of latents in diffusion scale: each image is one call of the decoder, but for a fixed batch.
 
         Args:
             latents: (N, channels, h, w).
+            on_picture: As in ``generate``.
 
         Returns:
             RGB pictures, (N, H, W, 3).
 
         Raises:
+            CancelledError: ``on_picture`` returned False.
             ParityError: The latents are not finite in the decoder's scale.
             DcaeError: As ``Autoencoder.decode``.
         """
@@ -243,10 +248,14 @@ class Pipeline:
         if not np.isfinite(raw).all():
             raise ParityError("the latents are not finite; nothing was written")
         rows = self._fixed_rows("decoder") or 1
+        pictures: list[NDArray[np.uint8]] = []
         try:
-            return np.concatenate(
-                [self._autoencoder.decode(raw[at : at + rows]) for at in range(0, len(raw), rows)]
-            )
+            for at in range(0, len(raw), rows):
+                pictures.append(self._autoencoder.decode(raw[at : at + rows]))
+                done = min(at + rows, len(raw))
+                if on_picture is not None and on_picture(done, len(raw)) is False:
+                    raise CancelledError(f"stopped after {done} of {len(raw)} pictures")
+            return np.concatenate(pictures)
         finally:
             self._release()
 

@@ -263,6 +263,18 @@ def test_a_step_can_cancel(uvit):
     assert seen == [(1, 6), (2, 6)]
 
 
+def test_pictures_are_counted_as_they_are_decoded(dit):
+    seen = []
+
+    def on_picture(picture: int, count: int) -> bool:
+        seen.append((picture, count))
+        return picture < 2
+
+    with pytest.raises(CancelledError, match="stopped after 2 of 3 pictures"):
+        Pipeline.open(dit).generate([1, 2, 3], on_picture=on_picture)
+    assert seen == [(1, 3), (2, 3)]
+
+
 def test_pictures_that_wait_to_be_written_are_of_the_limit(dit):
     pipeline = Pipeline.open(dit, memory_limit=4_000_000)
     assert len(pipeline.generate([1] * 5)) == 5

@@ -216,6 +216,10 @@ def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
             if step == count:
                 progress.stage("decoding")
 
+        def on_picture(picture: int, count: int) -> None:
+            if count > 1:
+                progress.stage(f"decoding: {picture} of {count}")
+
         return pipeline.generate(
             request.labels,
             seed=request.seed,
@@ -226,6 +230,7 @@ def _generate(pipeline: "Pipeline", request: _Request) -> "NDArray[np.uint8]":
             image=image,
             strength=strength,
             on_step=on_step,
+            on_picture=on_picture,
         )
 
 

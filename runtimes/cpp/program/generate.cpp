@@ -116,6 +116,10 @@ auto with_progress(const Pipeline& pipeline, core::Request request, const Work& 
         if (done == count) progress.stage("decoding");
         return true;
     };
+    request.on_picture = [&progress](std::size_t done, std::size_t count) {
+        if (count > 1) progress.stage(core::text("decoding: ", done, " of ", count));
+        return true;
+    };
     return work(request);
 }
 

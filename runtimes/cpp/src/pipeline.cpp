@@ -142,7 +142,7 @@ Size Pipeline::checked_size(const Request& request) const {
 Pictures Pipeline::generate(const Request& request, Cancellation& cancellation) {
     check_decoder();
     require_room(request);
-    return decode_scaled(sample(request, cancellation), cancellation);
+    return decode_scaled(sample(request, cancellation), cancellation, request.on_picture);
 }
 
 // The sampling may take minutes, which a damaged decoder would waste.
@@ -233,7 +233,7 @@ Floats Pipeline::sample(const Request& request, Cancellation& cancellation) {
     return drawn;
 }
 
-Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellation) {
+Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellation, const OnStep& on_picture) {
     require_transformer();
     const auto factor = static_cast<float>(*manifest().scaling_factor);
     const auto shift = static_cast<float>(manifest().shift);
@@ -245,7 +245,13 @@ Pictures Pipeline::decode_scaled(const Floats& latents, Cancellation& cancellati
     try {
         for (std::size_t at = 0; at < raw.rows(); at += rows) {
             const std::size_t end = std::min(raw.rows(), at + rows);
-            append(pictures, decode(slice(raw, at, end), cancellation), end - at);
+            const Pictures decoded = decode(slice(raw, at, end), cancellation);
+            // At once, where it would be copied each time it grows.
+            if (at == 0) pictures.data.reserve(raw.rows() * decoded.row_size());
+            append(pictures, decoded, end - at);
+            if (on_picture && !on_picture(end, raw.rows())) {
+                fail(Status::cancelled, "stopped after ", end, " of ", raw.rows(), " pictures");
+            }
         }
     } catch (...) {
         release_unless_kept();

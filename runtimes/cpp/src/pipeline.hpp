@@ -58,6 +58,9 @@ struct Request {
     std::optional<Pictures> image;
     double strength = 1.0;
     OnStep on_step;
+    // Called after each call of the decoder with how many pictures are decoded and how many there are; false ends the
+    // call.
+    OnStep on_picture;
 };
 
 // Calls of one pipeline are made one after the other.
@@ -83,7 +86,7 @@ public:
     // Latents in diffusion scale, (N, channels, h, w): `generate` without the decoder.
     Floats sample(const Request& request, Cancellation& cancellation);
     // The pictures of latents in diffusion scale.
-    Pictures decode_scaled(const Floats& latents, Cancellation& cancellation);
+    Pictures decode_scaled(const Floats& latents, Cancellation& cancellation, const OnStep& on_picture = nullptr);
 
     // An Error of the status `usage` where the encoder does not take a picture once it is fitted, `name` its file.
     void check_size(Size size, Fit mode, const std::string& name = "") const;
