@@ -39,6 +39,7 @@ PLAIN_PACKAGES = [
     "dcae_export.training.report",
 ]
 AUTOENCODER = {
+    "check_size": "(self, size, *, mode, name='')",
     "close": "(self)",
     "decode": "(self, latent)",
     "encode": "(self, image)",
